@@ -1,0 +1,1 @@
+"""The gateway: HTTP, pages and live streams, translated from and to gRPC."""
