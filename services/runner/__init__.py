@@ -1,0 +1,1 @@
+"""The runner: takes jobs, owns environments, runs checks in them."""
