@@ -9,7 +9,7 @@ DEVELOPMENT := $(VENV)/.development
 PROTO_FILES := $(shell find protos/ackrep -name '*.proto')
 DEMO := examples/demo_data
 
-.PHONY: help demo up test unit contract integration browser check fmt protos stubs-current breaking bench assets clean
+.PHONY: help demo up test unit contract integration browser check fmt protos stubs-current breaking bench secrets assets clean
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "} {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ breaking: stubs-current # Against the last release; before the first one, agains
 
 bench: $(DEVELOPMENT) ## Measure, each number beside its alternative
 	@$(BIN)/python -m bench
+
+secrets: ## Write .env for Compose: a token, a database password, the engine's group (kept if there)
+	@test -e .env && echo ".env is there already" || deploy/secrets > .env && chmod 600 .env
 
 assets: ## Rebuild the front-end assets (needs npm); they are committed as built
 	@cd gateway/assets && npm ci --no-audit --no-fund && npm run build
