@@ -1,0 +1,25 @@
+"""Fixtures that tests of several folders share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.postgres import PostgresServer, ProgramsMissingError, postgres_server
+from tests.requirements import need
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that all tests of the session share."""
+    try:
+        with postgres_server() as server:
+            yield server
+    except ProgramsMissingError as error:
+        need(None, what=f"PostgreSQL server: {error}")
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """SQLAlchemy URL (asyncpg) of an empty database that is dropped after the test."""
+    with postgres.database() as url:
+        yield url
