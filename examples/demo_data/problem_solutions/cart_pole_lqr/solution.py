@@ -66,7 +66,9 @@ def save_closed_loop(P, u_func):
     axes[2].set(ylabel="force in N", xlabel="time t in s", xlim=(0, P.tt[-1]))
     for ax in axes:
         ax.axvline(P.settling_limit, color=COLOURS[2], ls=":", lw=1.5)
-    axes[0].annotate("settled by here", (P.settling_limit, 0.25), (6, 0), textcoords="offset points")
+    axes[0].annotate(
+        "settled by here", (P.settling_limit, -0.25), (6, 0), textcoords="offset points"
+    )
     fig.tight_layout()
     save_plot_in_dir("plot_1.png")
 
@@ -80,7 +82,7 @@ def save_phase_portrait(P, u_func):
     colours = plt.get_cmap("coolwarm")(np.linspace(0, 1, len(angles)))
     for angle, colour in zip(angles, colours):
         xx0 = [0, np.radians(angle), 0, 0]
-        sol = solve_ivp(rhs, (0, 5), xx0, max_step=0.02)
+        sol = solve_ivp(rhs, (0, 5), xx0, t_eval=P.tt, rtol=1e-6)
         ax.plot(np.degrees(sol.y[1]), sol.y[3], color=colour, lw=2)
         ax.plot(angle, 0, "o", color=colour, ms=6)
     ax.plot(0, 0, "o", color="0.2", ms=7)

@@ -52,8 +52,10 @@ def solve(problem_spec):
     plan = angle(tt, 3)
     current, voltage = flat_parametrisation(plan, parameters)
     # The derivative of the unit transition has its peak 140 (1/2)^6 = 35/16 in the middle.
-    print(f"peak speed {plan[1].max():.2f} rad/s, 35/16 of the mean speed: "
-          f"{35 / 16 * P.angle_end / P.duration:.2f} rad/s")
+    print(
+        f"peak speed {plan[1].max():.2f} rad/s, 35/16 of the mean speed: "
+        f"{35 / 16 * P.angle_end / P.duration:.2f} rad/s"
+    )
     print(f"peak acceleration {np.abs(plan[2]).max():.0f} rad/s^2")
     save_plot(P, tt, plan, current, voltage)
 

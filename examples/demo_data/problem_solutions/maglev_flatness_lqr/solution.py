@@ -79,7 +79,13 @@ def save_plot(P, plan, parameters, u_func):
     P.model.set_input_func(u_func)
     xx0 = P.equilibrium(P.gap_start)[0] + [P.gap_disturbance, 0, 0]
     sol = solve_ivp(
-        P.model.get_rhs_func(), (0, P.tt[-1]), xx0, t_eval=P.tt, max_step=5e-3, rtol=1e-7, atol=1e-10
+        P.model.get_rhs_func(),
+        (0, P.tt[-1]),
+        xx0,
+        t_eval=P.tt,
+        max_step=5e-3,
+        rtol=1e-7,
+        atol=1e-10,
     )
     xx_plan, feedforward = flat_parametrisation(plan(P.tt, 3), parameters)
     voltage = np.array([u_func(t, xx)[0] for t, xx in zip(sol.t, sol.y.T)])

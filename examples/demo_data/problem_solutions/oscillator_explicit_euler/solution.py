@@ -38,8 +38,10 @@ def solve(problem_spec):
     pole = np.roots([m, d, k])[0]
     growth = np.abs(fsi.EULER.stability_function(P.step * pole))
     print(f"poles of the oscillator: {pole:.3f} and {np.conj(pole):.3f}")
-    print(f"a step of {1e3 * P.step:g} ms multiplies the oscillation by {growth:.6f}, not by "
-          f"{np.abs(np.exp(P.step * pole)):.6f}")
+    print(
+        f"a step of {1e3 * P.step:g} ms multiplies the oscillation by {growth:.6f}, not by "
+        f"{np.abs(np.exp(P.step * pole)):.6f}"
+    )
     print(f"steps below {2e3 * d / (2 * m) / (k / m):.2f} ms would be stable")
 
     save_spiral(P, solution_data.xx)
@@ -75,7 +77,7 @@ def save_stability(P, pole):
         colour = COLOURS[1] if chosen else COLOURS[0]
         ax.plot(z.real, z.imag, "o", color=colour, ms=9 if chosen else 6)
         ax.annotate(f"{1e3 * h:.0f} ms", (z.real, z.imag), (9, -4), textcoords="offset points")
-    ax.set(xlim=(-0.006, 0.002), ylim=(0, 0.1))
+    ax.set(xlim=(-0.006, 0.002), ylim=(0, 0.1), xticks=[-0.006, -0.004, -0.002, 0, 0.002])
     ax.set(xlabel="real part of h times pole", ylabel="imaginary part of h times pole")
     ax.set_title("Explicit Euler: stability near the imaginary axis")
     ax.legend(loc="lower left")

@@ -54,7 +54,7 @@ def save_plot(P, results):
     ax2.plot(P.tt, difference, lw=1.8, color=COLOURS[3], label="Heun minus Runge-Kutta")
     limit = 1e3 * P.tolerance * P.force / P.parameters()[2]
     ax2.axhspan(-limit, limit, color=COLOURS[2], alpha=0.25, lw=0, label="tolerance")
-    ax2.set(xlabel="time t in s", ylabel="difference in mm", xlim=(0, P.tt[-1]))
+    ax2.set(xlabel="time t in s", ylabel="difference in mm", xlim=(0, P.tt[-1]), ylim=(-0.45, 0.35))
     ax2.legend(loc="lower left", ncol=2, fontsize=10)
     fig.tight_layout()
     save_plot_in_dir("plot.png")

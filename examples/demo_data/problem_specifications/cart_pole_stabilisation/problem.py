@@ -69,7 +69,9 @@ def evaluate_solution(solution_data):
     """Simulate the closed loop, measure it, and compare the gain with the optimal one."""
     P = ProblemSpecification
     P.model.set_input_func(solution_data.u_func)
-    sol = solve_ivp(P.model.get_rhs_func(), (0, P.tt[-1]), P.xx0, t_eval=P.tt, rtol=1e-8, atol=1e-10)
+    sol = solve_ivp(
+        P.model.get_rhs_func(), (0, P.tt[-1]), P.xx0, t_eval=P.tt, rtol=1e-8, atol=1e-10
+    )
     position, angle = sol.y[:2]
     force = np.array([solution_data.u_func(t, xx)[0] for t, xx in zip(sol.t, sol.y.T)])
 

@@ -67,8 +67,10 @@ def evaluate_solution(solution_data):
     final_deviation = float(np.max(np.abs(gap[last] - P.gap_end)))
 
     print(f"overshoot: {1e3 * overshoot:.4f} mm (limit {1e3 * P.overshoot_limit:g} mm)")
-    print(f"deviation during the last 0.1 s: {1e3 * final_deviation:.1e} mm "
-          f"(limit {1e3 * P.final_tolerance:g} mm)")
+    print(
+        f"deviation during the last 0.1 s: {1e3 * final_deviation:.1e} mm "
+        f"(limit {1e3 * P.final_tolerance:g} mm)"
+    )
     print(f"voltage: {voltage.min():.2f} V to {voltage.max():.2f} V (limits {P.voltage_limits} V)")
 
     rc = ResultContainer(score=1.0, final_state_errors=[float(e) for e in final_errors])

@@ -55,8 +55,10 @@ def evaluate_solution(solution_data):
 
     print(f"static deflection: {1e3 * deflection:.2f} mm")
     print(f"largest error: {100 * relative:.2g} % of it (tolerance {100 * P.tolerance:g} %)")
-    print(f"position after {P.tt[-1]:g} s: {1e3 * solution_data.xx[0, -1]:.3f} mm, "
-          f"exactly {1e3 * exact[0, -1]:.3f} mm")
+    print(
+        f"position after {P.tt[-1]:g} s: {1e3 * solution_data.xx[0, -1]:.3f} mm, "
+        f"exactly {1e3 * exact[0, -1]:.3f} mm"
+    )
 
     # A simple score: correct digits.
     rc = ResultContainer(score=float(np.clip(-np.log10(max(relative, 1e-16)), 0, 16)))

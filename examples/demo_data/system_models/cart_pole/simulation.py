@@ -129,7 +129,9 @@ def evaluate_simulation(data):
     for state in states:
         data.model.set_input_func(lambda t, xx, force=state[4]: [force])
         derived = np.array(data.rhs(0, state[:4]), dtype=float).ravel()[2:]
-        deviation = max(deviation, np.max(np.abs(derived - newton_euler(state[:4], state[4], data.pp))))
+        deviation = max(
+            deviation, np.max(np.abs(derived - newton_euler(state[:4], state[4], data.pp)))
+        )
 
     # 2. Energy plus friction losses is constant along the motion.
     balance = data.energy + data.loss - data.energy[0]

@@ -153,9 +153,6 @@ def evaluate_simulation(data):
     rc = ResultContainer(score=1.0, final_state_errors=[float(e) for e in errors])
     rc.jacobian_error = float(jacobian_error)
     rc.success = bool(
-        np.max(np.abs(errors)) < 1e-5
-        and residual < 1e-9
-        and jacobian_error < 1e-8
-        and both_scrolls
+        np.max(np.abs(errors)) < 1e-5 and residual < 1e-9 and jacobian_error < 1e-8 and both_scrolls
     )
     return rc

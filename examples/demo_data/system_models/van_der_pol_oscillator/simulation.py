@@ -52,9 +52,7 @@ def simulate():
     data.model = model
     settled = solve_ivp(rhs, (0, T_RELAX), [0.5, 0.0], events=turning_point, **SETTINGS)
     start = settled.y_events[0][-1]  # the last maximum: on the cycle
-    cycle = solve_ivp(
-        rhs, (0, 30), start, events=turning_point, dense_output=True, **SETTINGS
-    )
+    cycle = solve_ivp(rhs, (0, 30), start, events=turning_point, dense_output=True, **SETTINGS)
     # The start itself may or may not be reported as an event: take later ones.
     maxima = cycle.t_events[0][cycle.t_events[0] > 1]
     data.period = maxima[1] - maxima[0]

@@ -1,7 +1,7 @@
 """Linear-quadratic state feedback for models given as symbolic equations.
 
-    result = design(*linearise(rhs, xx, uu, xx_eq, uu_eq), q_matrix, r_matrix)
-    u = uu_eq - result.gain @ (x - xx_eq)
+result = design(*linearise(rhs, xx, uu, xx_eq, uu_eq), q_matrix, r_matrix)
+u = uu_eq - result.gain @ (x - xx_eq)
 """
 
 from dataclasses import dataclass
