@@ -2,6 +2,17 @@
 #   docker build --target services -t ackrep/services .
 #   docker build --target database -t ackrep/database .
 
+FROM debian:bookworm-slim AS database
+LABEL org.opencontainers.image.title="ACKREP database"
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends postgresql-15 \
+ && rm -rf /var/lib/apt/lists/* /var/lib/postgresql/15 \
+ && install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/data
+COPY deploy/database /usr/local/bin/database
+ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/bin:/bin PGDATA=/var/lib/postgresql/data/cluster
+USER postgres
+CMD ["database"]
+
 FROM debian:bookworm-slim AS python
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates git python3 python3-venv \
@@ -34,15 +45,3 @@ COPY --from=build /opt/ackrep /opt/ackrep
 ENV PATH=/opt/ackrep/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /var/lib/ackrep
-
-FROM debian:bookworm-slim AS database
-LABEL org.opencontainers.image.title="ACKREP database"
-RUN apt-get update \
- && apt-get install -y --no-install-recommends postgresql-15 \
- && rm -rf /var/lib/apt/lists/* /var/lib/postgresql/15 \
- && install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/data \
- && install -d -o postgres -g postgres /run/postgresql
-COPY --chmod=0755 deploy/database /usr/local/bin/database
-ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/bin:/bin PGDATA=/var/lib/postgresql/data/cluster
-USER postgres
-CMD ["database"]
