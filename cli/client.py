@@ -1,0 +1,259 @@
+"""Calls to a system: channels, stubs, pages of lists, and errors as `services.errors`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
+from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
+from cli.state import System
+from services import rpc
+from services.errors import Error, NotFoundError, UnavailableError
+
+_CALL_SECONDS = 30.0
+_SYNC_SECONDS = 900.0
+_RECONNECT_SECONDS = 20.0
+_PAGE = 500
+
+
+class Client:
+    """Talks to the services of one system; an async context manager."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self._channels: list[grpc.aio.Channel] = []
+
+    async def __aenter__(self) -> Self:
+        system = self.system
+        self._catalog = catalog_pb2_grpc.CatalogServiceStub(self._dial(system.catalog))
+        # Without an address, calls fail with a clear error instead of an attribute missing.
+        self._scheduler = scheduler_pb2_grpc.SchedulerServiceStub(self._dial(system.scheduler))
+        self._runner = runner_pb2_grpc.RunnerServiceStub(self._dial(system.runner))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for channel in self._channels:
+            await channel.close()
+
+    def _dial(self, address: str) -> grpc.aio.Channel:
+        channel = rpc.dial(address or "127.0.0.1:1", token=self.system.token)
+        self._channels.append(channel)
+        return channel
+
+    # Catalog --------------------------------------------------------------------------------
+
+    async def sync(self) -> catalog_pb2.Revision:
+        """Makes the catalog read its source again."""
+        with _errors("catalog"):
+            return await self._catalog.SyncRevision(
+                catalog_pb2.SyncRevisionRequest(), timeout=_SYNC_SECONDS, wait_for_ready=True
+            )
+
+    async def revision(self) -> catalog_pb2.Revision:
+        """The current revision."""
+        with _errors("catalog"):
+            return await self._catalog.GetRevision(
+                catalog_pb2.GetRevisionRequest(name="revisions/current"), timeout=_CALL_SECONDS
+            )
+
+    async def entity(self, key: str) -> catalog_pb2.Entity:
+        """One entity of the current revision, in full."""
+        with _errors("catalog"):
+            return await self._catalog.GetEntity(
+                catalog_pb2.GetEntityRequest(name=f"entities/{key}"), timeout=_CALL_SECONDS
+            )
+
+    async def entities(self, condition: str = "") -> list[catalog_pb2.Entity]:
+        """All entities of the current revision that fulfil a filter."""
+        found: list[catalog_pb2.Entity] = []
+        request = catalog_pb2.ListEntitiesRequest(page_size=_PAGE, filter=condition)
+        while True:
+            with _errors("catalog"):
+                page = await self._catalog.ListEntities(request, timeout=_CALL_SECONDS)
+            found.extend(page.entities)
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    async def diagnostics(self) -> list[catalog_pb2.Diagnostic]:
+        """Everything wrong with the metadata of the current revision."""
+        found: list[catalog_pb2.Diagnostic] = []
+        request = catalog_pb2.ListDiagnosticsRequest(page_size=_PAGE)
+        while True:
+            with _errors("catalog"):
+                page = await self._catalog.ListDiagnostics(request, timeout=_CALL_SECONDS)
+            found.extend(page.diagnostics)
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    # Scheduler ------------------------------------------------------------------------------
+
+    async def create_check(self, request: scheduler_pb2.CreateCheckRequest) -> check_pb2.Check:
+        """Asks for a check."""
+        with _errors("scheduler"):
+            return await self._scheduler.CreateCheck(request, timeout=_CALL_SECONDS)
+
+    async def create_run(self, request: scheduler_pb2.CreateRunRequest) -> check_pb2.Run:
+        """Asks for a run."""
+        with _errors("scheduler"):
+            return await self._scheduler.CreateRun(request, timeout=120.0)
+
+    async def check(self, name: str) -> check_pb2.Check:
+        """One check, in full."""
+        with _errors("scheduler"):
+            return await self._scheduler.GetCheck(
+                scheduler_pb2.GetCheckRequest(name=name), timeout=_CALL_SECONDS
+            )
+
+    async def checks(self, condition: str, *, limit: int) -> list[check_pb2.Check]:
+        """The newest checks that fulfil a filter."""
+        found: list[check_pb2.Check] = []
+        request = scheduler_pb2.ListChecksRequest(filter=condition)
+        while len(found) < limit:
+            request.page_size = min(_PAGE, limit - len(found))
+            with _errors("scheduler"):
+                page = await self._scheduler.ListChecks(request, timeout=_CALL_SECONDS)
+            found.extend(page.checks)
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+        return found
+
+    async def runs(self, *, limit: int) -> list[check_pb2.Run]:
+        """The newest runs."""
+        request = scheduler_pb2.ListRunsRequest(page_size=min(limit, _PAGE))
+        with _errors("scheduler"):
+            page = await self._scheduler.ListRuns(request, timeout=_CALL_SECONDS)
+        return list(page.runs)
+
+    async def cancel(self, name: str) -> check_pb2.Check:
+        """Stops a check."""
+        with _errors("scheduler"):
+            return await self._scheduler.CancelCheck(
+                scheduler_pb2.CancelCheckRequest(name=name), timeout=_CALL_SECONDS
+            )
+
+    async def watch_check(self, name: str) -> AsyncIterator[check_pb2.CheckEvent]:
+        """What happens in a check, from its beginning to its verdict; survives a lost connection.
+
+        Raises:
+            UnavailableError: The connection stays lost.
+        """
+        request = scheduler_pb2.WatchCheckRequest(name=name)
+        patience = _Patience()
+        while True:
+            try:
+                with _errors("scheduler"):
+                    async for event in self._scheduler.WatchCheck(request, wait_for_ready=True):
+                        patience.renew()
+                        if event.resume_token:
+                            request.resume_token = event.resume_token
+                        yield event
+                        if event.check_changed.state == check_pb2.Check.STATE_FINISHED:
+                            return
+                check = await self.check(name)  # the stream may end at a drain of the scheduler
+                if check.state == check_pb2.Check.STATE_FINISHED:
+                    yield check_pb2.CheckEvent(check=name, check_changed=check)
+                    return
+                raise UnavailableError("the scheduler ended the stream too early")
+            except UnavailableError as error:
+                await patience.wait_after(error)
+
+    async def watch_run(self, name: str) -> AsyncIterator[check_pb2.RunEvent]:
+        """Each change of a check in a run until all are finished; survives a lost connection.
+
+        Raises:
+            UnavailableError: The connection stays lost.
+        """
+        request = scheduler_pb2.WatchRunRequest(name=name)
+        patience = _Patience()
+        while True:
+            try:
+                with _errors("scheduler"):
+                    async for event in self._scheduler.WatchRun(request, wait_for_ready=True):
+                        patience.renew()
+                        if event.resume_token:
+                            request.resume_token = event.resume_token
+                        yield event
+                with _errors("scheduler"):
+                    run = await self._scheduler.GetRun(
+                        scheduler_pb2.GetRunRequest(name=name), timeout=_CALL_SECONDS
+                    )
+                if run.finished_count >= run.check_count:
+                    return
+                raise UnavailableError("the scheduler ended the stream too early")
+            except UnavailableError as error:
+                await patience.wait_after(error)
+
+    async def download(self, artefact: str) -> AsyncIterator[bytes]:
+        """The bytes of `artefacts/{sha256}`."""
+        request = scheduler_pb2.DownloadArtefactRequest(name=artefact)
+        with _errors("scheduler"):
+            async for part in self._scheduler.DownloadArtefact(request, timeout=600.0):
+                yield part.data
+
+    async def runners(self) -> list[check_pb2.RunnerStatus]:
+        """The runners that the scheduler knows."""
+        with _errors("scheduler"):
+            page = await self._scheduler.ListRunners(
+                scheduler_pb2.ListRunnersRequest(), timeout=_CALL_SECONDS
+            )
+        return list(page.runners)
+
+    # Runner ---------------------------------------------------------------------------------
+
+    async def runner(self) -> runner_pb2.Runner | None:
+        """The system's own runner; none where its address is not known."""
+        if not self.system.runner:
+            return None
+        try:
+            with _errors("runner"):
+                return await self._runner.GetRunner(
+                    runner_pb2.GetRunnerRequest(name="runners/-"), timeout=_CALL_SECONDS
+                )
+        except (UnavailableError, NotFoundError):
+            return None
+
+
+class _Patience:
+    """How long a lost connection is tried again."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def renew(self) -> None:
+        self._since = None
+
+    async def wait_after(self, error: Error) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._since is None:
+            self._since = now
+        if now - self._since > _RECONNECT_SECONDS:
+            raise error
+        await asyncio.sleep(0.3)
+
+
+@contextlib.contextmanager
+def _errors(service: str) -> Iterator[None]:
+    """Raises what the service raised; a lost connection names the service."""
+    try:
+        with rpc.remote_errors():
+            yield
+    except UnavailableError as error:
+        transport = error.__cause__
+        if isinstance(transport, grpc.aio.AioRpcError) and not transport.trailing_metadata():
+            raise UnavailableError(
+                f"the {service} does not answer (connection lost); start the command again"
+            ) from error
+        raise
