@@ -18,7 +18,8 @@ must be replaced. Likewise when `outcome.cleanliness.clean` is false.
 
 A container needs (besides what the runner finds right): writable tmpfs at `/run`, `/check`, `/tmp`;
 user root with SETUID, SETGID, CHOWN, KILL and DAC_OVERRIDE and nothing else. For a process backend
-pass a `HarnessConfig` whose roots lie in a temporary folder and `isolated=False`.
+pass a `HarnessConfig` whose roots lie in a temporary folder, `isolated=False` and `clean=()`; as
+root the rung `uid` is taken if those folders and Python's are open to all (0755), else `none`.
 """
 
 import asyncio

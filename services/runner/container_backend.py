@@ -1,0 +1,207 @@
+"""The Docker backend: images of environments, and warm containers of them."""
+
+import dataclasses
+import logging
+import re
+import time
+import zlib
+
+from services.errors import EnvironmentUnavailableError, UnavailableError
+from services.runner import runtime_bundle
+from services.runner.containers import (
+    ENVIRONMENT_LABEL,
+    INCARNATION_LABEL,
+    RECIPE_LABEL,
+    RUNNER_LABEL,
+    RUNTIME_LABEL,
+    Bounds,
+    Engine,
+)
+from services.runner.domain import (
+    FRESH_RUNG,
+    Definition,
+    degradations,
+    faults,
+    uid_range,
+    workplace_name,
+)
+from services.runner.environments import recipe
+from services.runner.ports import Progress
+from services.runner.session import HarnessSession, Limits, SessionBrokenError
+from services.runner.workplaces import HarnessWorkplace, config_of, info_of
+
+log = logging.getLogger(__name__)
+
+_STEP = re.compile(r"Step (\d+)/(\d+)")
+
+
+class ContainerBackend:
+    """Runs checks in containers of one engine.
+
+    Args:
+        engine: Where.
+        runner: Id of the runner, a label of its containers.
+        incarnation: Of the runner; containers of other incarnations are removed by `sweep`.
+        bounds: What a container may use where the limits of a check say nothing.
+        reason: Why this backend is used.
+        registry: Where to pull images from; empty: they are built.
+    """
+
+    name = "docker"
+
+    def __init__(
+        self, engine: Engine, *, runner: str, incarnation: str, bounds: Bounds, reason: str,
+        registry: str = "",
+    ) -> None:  # fmt: skip
+        self._engine = engine
+        self._runner = runner
+        self._incarnation = incarnation
+        self._bounds = bounds
+        self._registry = registry
+        self._uids: set[int] = set()
+        self._open: set[HarnessWorkplace] = set()
+        self.reason = reason
+
+    @property
+    def engine_version(self) -> str:
+        return self._engine.version
+
+    async def sweep(self) -> int:
+        """Removes the containers of earlier incarnations of this runner; returns how many."""
+        return await self._engine.remove_earlier(runner=self._runner, incarnation=self._incarnation)
+
+    async def digest(self, definition: Definition) -> str:
+        image = await self._engine.image(definition.image)
+        if image is None:
+            return ""
+        built_from = image.labels.get(RECIPE_LABEL)
+        if built_from is not None and not self._registry and built_from != recipe(definition):
+            return ""  # its Dockerfile or requirements have changed since
+        return image.id
+
+    async def prepare(self, definition: Definition, progress: Progress) -> str:
+        if found := await self.digest(definition):
+            return found
+        if self._registry:
+            reference = f"{self._registry}/{definition.name}:latest"
+            progress(f"pulling {reference}", None)
+            await self._engine.pull(reference, name=definition.image)
+        else:
+            await self._build(definition, progress)
+        image = await self._engine.image(definition.image)
+        if image is None:
+            raise EnvironmentUnavailableError(f"the image {definition.image} was not made")
+        progress(f"{definition.image} is ready", 1.0)
+        return image.id
+
+    async def _build(self, definition: Definition, progress: Progress) -> None:
+        fraction = 0.0
+
+        def on_line(line: str) -> None:
+            nonlocal fraction
+            if step := _STEP.match(line):
+                fraction = (int(step[1]) - 1) / int(step[2])
+                progress(f"building {definition.image}: {line}", fraction)
+            else:
+                progress(f"{definition.name}: {line}", fraction)
+
+        progress(f"building {definition.image}", 0.0)
+        await self._engine.build(
+            definition.image,
+            folder=definition.folder,
+            dockerfile=definition.dockerfile,
+            labels={RECIPE_LABEL: recipe(definition), RUNTIME_LABEL: "1"},
+            on_line=on_line,
+        )
+
+    async def open(self, definition: Definition, *, digest: str) -> HarnessWorkplace:
+        started = time.monotonic()
+        name = workplace_name(definition.name)
+        first, count = uid_range(self._uids, prefer=zlib.crc32(self._runner.encode()))
+        self._uids.add(first)
+        try:
+            session = await self._session(definition, name=name, digest=digest, uids=(first, count))
+        except BaseException:
+            self._uids.discard(first)
+            raise
+        conformance = session.hello.conformance
+        rung = session.ready.confinement
+        info = info_of(
+            session,
+            definition=definition,
+            workplace_id=name,
+            digest=digest,
+            confinement=FRESH_RUNG if rung == "none" else f"container+{rung}",
+            started=started,
+            remarks=degradations(conformance, rung=rung),
+        )
+        memory = self._bounds.memory_bytes
+
+        async def fit(limits: Limits) -> Limits:
+            # The container's limit is the check's: RLIMIT_AS would count what is only reserved.
+            nonlocal memory
+            wanted = limits.memory_bytes or self._bounds.memory_bytes
+            if wanted != memory:
+                await self._engine.bound(name, memory_bytes=wanted)
+                memory = wanted
+            return _without_memory(limits)
+
+        async def end() -> None:
+            self._uids.discard(first)
+            self._open.discard(workplace)
+            await self._remove(name)
+
+        workplace = HarnessWorkplace(session, info=info, fit=fit, end=end)
+        self._open.add(workplace)
+        return workplace
+
+    async def _session(
+        self, definition: Definition, *, name: str, digest: str, uids: tuple[int, int]
+    ) -> HarnessSession:
+        channel = await self._engine.start(
+            name,
+            image=digest,
+            command=runtime_bundle.command(),
+            labels={
+                RUNNER_LABEL: self._runner,
+                INCARNATION_LABEL: self._incarnation,
+                ENVIRONMENT_LABEL: definition.name,
+            },
+            bounds=self._bounds,
+        )
+        try:
+            session = await HarnessSession.open(channel, config=config_of(definition, uids=uids))
+            if found := faults(session.hello.conformance):
+                raise EnvironmentUnavailableError(
+                    f"containers of {definition.name} are not tight enough to run checks: "
+                    + "; ".join(found),
+                    environment=definition.name,
+                )
+        except SessionBrokenError as error:
+            await channel.close()
+            await self._remove(name)
+            said = f" It said: {channel.errors}" if channel.errors else ""
+            raise SessionBrokenError(
+                f"the container {name} did not start: {error}.{said}"
+            ) from error
+        except BaseException:
+            await channel.close()
+            await self._remove(name)
+            raise
+        return session
+
+    async def _remove(self, name: str) -> None:
+        try:
+            await self._engine.remove(name)
+        except UnavailableError as error:
+            # The next incarnation sweeps it; a container without its stream ends by itself.
+            log.warning(f"cannot remove the container {name}: {error.message}")
+
+    async def close(self) -> None:
+        for workplace in list(self._open):
+            await workplace.close()
+        await self._engine.close()
+
+
+def _without_memory(limits: Limits) -> Limits:
+    return dataclasses.replace(limits, memory_bytes=0)

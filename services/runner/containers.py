@@ -1,0 +1,339 @@
+"""The Docker engine: the only module that imports `docker`.
+
+Blocking calls of docker-py run in threads; the attached stream of a container is read in the event
+loop. Nothing of the host is ever mounted into a container.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import docker
+import requests
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from services.errors import EnvironmentUnavailableError, UnavailableError
+from services.runner.domain import CAPABILITIES
+
+RUNNER_LABEL: Final = "dev.ackrep.runner"
+INCARNATION_LABEL: Final = "dev.ackrep.incarnation"
+ENVIRONMENT_LABEL: Final = "dev.ackrep.environment"
+RUNTIME_LABEL: Final = "dev.ackrep.runtime"
+"""An image carries it if it was made for our runtime."""
+RECIPE_LABEL: Final = "dev.ackrep.recipe"
+"""sha256 of the Dockerfile and the requirements that an image was built from."""
+
+_T = TypeVar("_T")
+_CALL_SECONDS = 60
+_BUILD_SECONDS = 3600
+_STDOUT, _STDERR = 1, 2
+_HEADER = struct.Struct(">BxxxL")
+_KEPT_ERRORS = 8 * 1024
+_LAST_LINES = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A local image."""
+
+    id: str
+    """`sha256:…`, the digest that results name."""
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What a container may use."""
+
+    memory_bytes: int
+    cpus: float
+    processes: int
+    shm_bytes: int
+
+
+class Engine:
+    """One Docker engine. Made by `find_engine`."""
+
+    def __init__(self, client: docker.APIClient, *, version: str, host: str) -> None:
+        self._client = client
+        self.version = version
+        self.host = host
+
+    # Images
+
+    async def image(self, name: str) -> Image | None:
+        """The local image of that name."""
+
+        def inspect() -> Image | None:
+            try:
+                found = self._client.inspect_image(name)
+            except ImageNotFound:
+                return None
+            return Image(id=found["Id"], labels=(found.get("Config") or {}).get("Labels") or {})
+
+        return await _call(inspect)
+
+    async def build(
+        self, name: str, *, folder: Path, dockerfile: str, labels: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """Builds an image; lines of output go to `on_line`, in the event loop's thread.
+
+        Raises EnvironmentUnavailableError with the last lines.
+        """
+        loop = asyncio.get_running_loop()
+
+        def build() -> None:
+            lines: list[str] = []
+            stream = self._client.build(
+                path=str(folder),
+                dockerfile=dockerfile,
+                tag=name,
+                network_mode="host",  # only while it is built: packages come from the network
+                labels=dict(labels),
+                decode=True,
+                rm=True,
+                forcerm=True,
+                timeout=_BUILD_SECONDS,
+            )
+            for message in stream:
+                for line in str(message.get("stream") or message.get("error") or "").splitlines():
+                    if line.strip():
+                        lines.append(line.strip())
+                        del lines[:-_LAST_LINES]
+                        loop.call_soon_threadsafe(on_line, line.strip())
+                if message.get("error"):
+                    raise EnvironmentUnavailableError(
+                        f"the image {name} cannot be built: " + " | ".join(lines)
+                    )
+
+        await _call(build)
+
+    async def pull(self, reference: str, *, name: str) -> None:
+        """Pulls an image and gives it its local name, if it carries our runtime label.
+
+        Raises EnvironmentUnavailableError.
+        """
+
+        def pull() -> None:
+            for message in self._client.pull(reference, stream=True, decode=True):
+                if message.get("error"):
+                    raise EnvironmentUnavailableError(
+                        f"cannot pull {reference}: {message['error']}"
+                    )
+            labels = (self._client.inspect_image(reference).get("Config") or {}).get("Labels") or {}
+            if RUNTIME_LABEL not in labels:
+                raise EnvironmentUnavailableError(
+                    f"{reference} lacks the label {RUNTIME_LABEL}: it was not made for ACKREP checks"
+                )
+            repository, _, tag = name.rpartition(":")
+            self._client.tag(reference, repository, tag)
+
+        await _call(pull)
+
+    # Containers
+
+    async def start(
+        self, name: str, *, image: str, command: Sequence[str], labels: Mapping[str, str],
+        bounds: Bounds,
+    ) -> "ContainerChannel":  # fmt: skip
+        """Creates, attaches to and starts a container, as tight as the engine allows."""
+
+        def start() -> socket.socket:
+            host_config = self._client.create_host_config(
+                network_mode="none",
+                read_only=True,
+                tmpfs={
+                    "/run": "rw,nosuid,nodev,exec,mode=0755,size=64m",
+                    "/check": "rw,nosuid,nodev,exec,mode=0755",
+                    "/tmp": "rw,nosuid,nodev,mode=1777",  # noqa: S108  # the container's own
+                },
+                cap_drop=["ALL"],
+                cap_add=[capability.upper() for capability in sorted(CAPABILITIES)],
+                security_opt=["no-new-privileges"],
+                pids_limit=bounds.processes,
+                mem_limit=bounds.memory_bytes,
+                memswap_limit=bounds.memory_bytes,
+                nano_cpus=int(bounds.cpus * 1e9) or None,
+                shm_size=bounds.shm_bytes,
+                ipc_mode="private",
+                log_config={"Type": "none", "Config": {}},
+            )
+            self._client.create_container(
+                image,
+                entrypoint=list(command),
+                command=[],
+                name=name,
+                user="0:0",
+                labels=dict(labels),
+                stdin_open=True,
+                tty=False,
+                network_disabled=True,
+                host_config=host_config,
+                working_dir="/",
+            )
+            try:
+                # Attached before it starts: nothing it says is lost, and nothing is buffered yet.
+                response = self._client.attach_socket(
+                    name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+                )
+                self._client.start(name)
+            except BaseException:
+                self._remove(name)
+                raise
+            return response
+
+        response = await _call(start)
+        return ContainerChannel(response)
+
+    async def bound(self, name: str, *, memory_bytes: int) -> None:
+        """Changes the memory limit of a running container."""
+        await _call(
+            lambda: self._client.update_container(
+                name, mem_limit=memory_bytes, memswap_limit=memory_bytes
+            )
+        )
+
+    async def remove(self, name: str) -> None:
+        """Kills and removes a container; one that is gone already counts as removed."""
+        await _call(lambda: self._remove(name))
+
+    async def remove_earlier(self, *, runner: str, incarnation: str) -> int:
+        """Removes what earlier incarnations of this runner left; returns how many."""
+
+        def remove() -> int:
+            found = self._client.containers(
+                all=True, filters={"label": [f"{RUNNER_LABEL}={runner}"]}
+            )
+            stale = [c for c in found if c["Labels"].get(INCARNATION_LABEL) != incarnation]
+            for container in stale:
+                self._remove(container["Id"])
+            return len(stale)
+
+        return await _call(remove)
+
+    def _remove(self, name: str) -> None:
+        try:
+            self._client.remove_container(name, force=True, v=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if error.status_code != 409:  # being removed already
+                raise
+
+    async def close(self) -> None:
+        """Closes connections."""
+        await asyncio.to_thread(self._client.close)
+
+
+class ContainerChannel:
+    """The attached stream of a container, demultiplexed: a `Channel` of the harness."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response  # keeps the connection alive
+        raw = getattr(response, "_sock", response)
+        self._plain = type(raw) is socket.socket
+        self._socket: Any = raw
+        if self._plain:
+            raw.setblocking(False)
+        else:
+            raw.settimeout(None)  # TLS and SSH: read in threads
+        self._pending = bytearray()
+        self._left = 0
+        self._stream = _STDOUT
+        self._errors = bytearray()
+        self._closed = False
+
+    @property
+    def errors(self) -> str:
+        """The last of what the harness itself wrote to standard error."""
+        return self._errors.decode("utf-8", "replace").strip()
+
+    async def read(self, size: int, /) -> bytes:
+        while True:
+            if self._left == 0 and len(self._pending) >= _HEADER.size:
+                self._stream, self._left = _HEADER.unpack_from(self._pending)
+                del self._pending[: _HEADER.size]
+            if self._left and self._pending:
+                count = min(self._left, len(self._pending), size)
+                data = bytes(self._pending[:count])
+                del self._pending[:count]
+                self._left -= count
+                if self._stream != _STDERR:
+                    return data
+                self._errors += data
+                del self._errors[:-_KEPT_ERRORS]
+                continue
+            data = await self._receive(size + _HEADER.size)
+            if not data:
+                return b""
+            self._pending += data
+
+    async def write(self, data: bytes, /) -> None:
+        if self._closed:
+            raise EOFError("the stream is closed")
+        if self._plain:
+            await asyncio.get_running_loop().sock_sendall(self._socket, data)
+        else:
+            await asyncio.to_thread(self._socket.sendall, data)
+
+    async def _receive(self, size: int) -> bytes:
+        if self._closed:
+            return b""
+        if self._plain:
+            return await asyncio.get_running_loop().sock_recv(self._socket, size)
+        return await asyncio.to_thread(self._socket.recv, size)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._response.close()
+
+
+def find_engine() -> Engine:
+    """The engine that the Docker command line would use: DOCKER_HOST, else the current context.
+
+    Blocking. Raises UnavailableError saying where it looked.
+    """
+    host = "?"
+    try:
+        arguments, host = _endpoint()
+        client = docker.APIClient(version="auto", timeout=_CALL_SECONDS, num_pools=16, **arguments)
+        version = str(client.version()["Version"])
+    except (DockerException, requests.RequestException, OSError, KeyError) as error:
+        raise UnavailableError(f"no Docker engine answers at {host}: {error}") from error
+    return Engine(client, version=version, host=host)
+
+
+def _endpoint() -> tuple[dict[str, Any], str]:
+    if os.environ.get("DOCKER_HOST"):
+        arguments = docker.utils.kwargs_from_env()
+        arguments["use_ssh_client"] = True
+        return arguments, os.environ["DOCKER_HOST"]
+    context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
+    if context is None:
+        raise DockerException(f"there is no Docker context {os.environ.get('DOCKER_CONTEXT')!r}")
+    return {
+        "base_url": context.Host,
+        "tls": context.TLSConfig or False,
+        "use_ssh_client": True,
+    }, str(context.Host)
+
+
+async def _call(work: Callable[[], _T]) -> _T:
+    """Runs a blocking call in a thread. Raises UnavailableError for what the engine does not do."""
+    try:
+        return await asyncio.to_thread(work)
+    except (DockerException, requests.RequestException) as error:
+        raise UnavailableError(f"the Docker engine failed: {error}") from error

@@ -1,0 +1,162 @@
+"""The process of one check: takes its request, confines itself, runs the entity, reports, ends."""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import io
+import json
+import os
+import random
+import signal
+import sys
+import traceback
+import types
+from typing import Any, Dict, Set
+
+from . import confinement, frames, rules
+
+MAXIMUM_OPENED = 2000
+"""How many opened paths are told."""
+
+
+def run(request_fd: int, result_fd: int) -> None:
+    """Run the check that the request describes. Does not return.
+
+    Args:
+        request_fd: a file with the request as JSON.
+        result_fd: a pipe for frames: `phase`s, and the `report`.
+    """
+    opened: Set[str] = set()
+
+    def report(header: Dict[str, Any]) -> None:
+        data = frames.encode(header)
+        while data:
+            data = data[os.write(result_fd, data) :]
+
+    try:
+        size = os.fstat(request_fd).st_size
+        request = json.loads(os.pread(request_fd, size, 0))
+        os.close(request_fd)
+        prepare(request)
+        watch(request["data_root"], opened)
+        found = rules.execute(rules.Running(request, report))
+    except BaseException:
+        found = {
+            "kind": "broken",
+            "message": "the harness failed",
+            "traceback": traceback.format_exc(),
+        }
+    found["type"] = "report"
+    found["opened"] = sorted(opened)[:MAXIMUM_OPENED]
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            # Closed by the entity, or its reader is gone.
+            pass
+    try:
+        report(found)
+    except BaseException as error:
+        report({"type": "report", "kind": "broken", "message": repr(error)[:500], "opened": []})
+    finally:
+        # Without atexit and without tearing down: nobody needs what is left.
+        os._exit(0)
+
+
+def prepare(request: Dict[str, Any]) -> None:
+    """Make this process the check's: user, limits, environment, paths, random state."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    confinement.enter(request["uid"], request["limits"])
+    os.umask(0o022)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    _streams()
+    faulthandler.enable(2)
+    # The supervisor asks for stacks before it ends a check that takes too long.
+    faulthandler.register(signal.SIGQUIT, file=2)
+    faulthandler.register(signal.SIGXCPU, file=2, chain=True)
+    sys.dont_write_bytecode = True
+    sys.path[:] = request["import_path"] + [
+        path
+        for path in sys.path
+        if path and path != request["boot"] and path not in request["import_path"]
+    ]
+    sys.argv = [request["plan"]["key"]]
+    main = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = main
+    sys.path_importer_cache.clear()
+    os.chdir(request["folder"])
+    seed_generators(request["seed"])
+    _tell_ackrep_core(request)
+    gc.enable()
+
+
+def seed_generators(seed: int) -> None:
+    """Give every generator that has a global state the same state, for the same seed."""
+    random.seed(seed)
+    try:
+        import numpy
+        import numpy.random
+    except ImportError:
+        return
+    numpy.random.seed(seed % 2**32)
+    # `numpy.random.default_rng()` without a seed asks this function for one.
+    source = sys.modules.get("numpy.random.bit_generator")
+    if source is not None and hasattr(source, "randbits"):
+        source.randbits = random.Random(seed).getrandbits  # type: ignore[attr-defined]
+
+
+def watch(data_root: str, opened: Set[str]) -> None:
+    """Note which files below the data root are opened for reading."""
+    prefix = data_root.rstrip("/") + "/"
+    length = len(prefix)
+    writing = os.O_WRONLY
+    access = os.O_ACCMODE if hasattr(os, "O_ACCMODE") else 3
+    join, getcwd, normal = os.path.join, os.getcwd, os.path.normpath
+
+    def hook(event: str, arguments: Any) -> None:
+        if event != "open" or len(opened) > 2 * MAXIMUM_OPENED:
+            return
+        path, _, flags = arguments
+        if type(path) is not str or flags & access == writing:
+            return
+        try:
+            full = path if path.startswith("/") else join(getcwd(), path)
+            if full.startswith(prefix) and "__pycache__" not in full:
+                opened.add(normal(full)[length:])
+        except Exception:
+            return
+
+    sys.addaudithook(hook)
+
+
+def _streams() -> None:
+    """Text streams over the pipes: whole lines at once, whatever is printed."""
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        raw = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
+        stream = io.TextIOWrapper(
+            raw, encoding="utf-8", errors="backslashreplace", line_buffering=True
+        )
+        setattr(sys, name, stream)
+        setattr(sys, "__%s__" % name, stream)
+
+
+def _tell_ackrep_core(request: Dict[str, Any]) -> None:
+    """Where the entities are: for this process, and in a file for those that it starts."""
+    from ackrep_core import context
+
+    plan = request["plan"]
+    known = {
+        "data_root": request["data_root"],
+        "entities": plan["entities"],
+        "metadata": plan["metadata"],
+    }
+    context.enter(context.Context(**known))
+    with open(os.environ[context.VARIABLE], "w", encoding="utf-8") as file:
+        json.dump(known, file)

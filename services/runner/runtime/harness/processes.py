@@ -1,0 +1,211 @@
+"""Processes: finding, killing and reaping them, and what the kernel says of them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set
+
+LINUX = sys.platform.startswith("linux")
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+
+
+def prctl(option: int, value: int) -> bool:
+    """Set a property of this process; whether that worked. Linux only."""
+    if not LINUX:
+        return False
+    return ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0
+
+
+class Process(NamedTuple):
+    """One line of the process table."""
+
+    pid: int
+    parent: int
+    state: str
+    name: str
+    uid: int
+
+
+def process(pid: int) -> Optional[Process]:
+    """The process with this id, or None."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            text = file.read()
+        uid = os.stat("/proc/%d" % pid).st_uid
+    except OSError:
+        return None
+    name_end = text.rindex(b")")
+    name = text[text.index(b"(") + 1 : name_end].decode("utf-8", "replace")
+    fields = text[name_end + 2 :].split()
+    return Process(pid, int(fields[1]), fields[0].decode(), name, uid)
+
+
+def all_processes() -> List[Process]:
+    """Every process that can be seen."""
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+    return [found for found in map(process, pids) if found is not None]
+
+
+def descendants(root: int) -> List[Process]:
+    """The children of a process, their children, and so on."""
+    if not os.path.exists("/proc/self/task"):
+        return []
+    if not os.path.exists("/proc/self/task/%d/children" % os.getpid()):
+        table = all_processes()
+        inside, grown = {root}, True
+        while grown:
+            more = {p.pid for p in table if p.parent in inside} - inside
+            inside |= more
+            grown = bool(more)
+        return [p for p in table if p.pid in inside and p.pid != root]
+    found: List[Process] = []
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        try:
+            threads = os.listdir("/proc/%d/task" % pid)
+        except OSError:
+            continue
+        for thread in threads:
+            try:
+                with open("/proc/%d/task/%s/children" % (pid, thread)) as file:
+                    children = [int(word) for word in file.read().split()]
+            except OSError:
+                continue
+            for child in children:
+                known = process(child)
+                if known is not None:
+                    found.append(known)
+                    pending.append(child)
+    return found
+
+
+class Killed(NamedTuple):
+    """What `kill_strays` did."""
+
+    names: Dict[int, str]
+    survivors: List[str]
+
+
+def kill_strays(
+    known: Set[int], isolated: bool, uid: Optional[int], budget_seconds: float = 3.0
+) -> Killed:
+    """Kill every process that is not known, and reap those that are ours.
+
+    With `isolated`, every visible process counts (we are in our own PID namespace). Otherwise the
+    descendants of this process count (orphans become its children, see PR_SET_CHILD_SUBREAPER),
+    and every process of `uid`, the check's own user, if it has one.
+    """
+    me = os.getpid()
+    known = known | {me}
+    names: Dict[int, str] = {}
+    deadline = time.monotonic() + budget_seconds
+    rounds = 0
+    while True:
+        if isolated or uid is not None:
+            table: Iterable[Process] = all_processes()
+            if not isolated:
+                below = {p.pid for p in descendants(me)}
+                table = [p for p in table if p.uid == uid or p.pid in below]
+        else:
+            table = descendants(me)
+        strays = [p for p in table if p.pid not in known]
+        living = [p for p in strays if p.state not in "ZX"]
+        for stray in strays:
+            if stray.parent == me and stray.state in "ZX":
+                reap(stray.pid)
+        for stray in living:
+            names.setdefault(stray.pid, stray.name)
+            try:
+                os.kill(stray.pid, signal.SIGKILL)
+            except OSError:
+                pass
+        ours = [p for p in strays if p.parent == me or p in living]
+        if not ours:
+            return Killed(names, [])
+        if time.monotonic() > deadline:
+            return Killed(names, ["process %d (%s)" % (p.pid, p.name) for p in living])
+        rounds += 1
+        if rounds > 3 and uid is not None:
+            # Faster than they can fork: the kernel walks the table, not we.
+            kill_all_of(uid)
+        time.sleep(0.0005 * min(rounds, 20))
+
+
+def kill_all_of(uid: int) -> None:
+    """Kill every process of a user, at once."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setresuid(uid, uid, uid)
+            os.kill(-1, signal.SIGKILL)
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def reap(pid: int) -> None:
+    """Take note of the end of a child, if it has ended."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except OSError:
+        pass
+
+
+def kill_group(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a process group, if it is there."""
+    try:
+        os.killpg(pid, number)
+    except OSError:
+        pass
+
+
+def oom_kills() -> int:
+    """How often the kernel has killed for memory in our control group; 0 where it does not say."""
+    return _counter("memory", ("memory.events", "memory.oom_control"), "oom_kill")
+
+
+def fork_refusals() -> int:
+    """How often the control group refused a new process."""
+    return _counter("pids", ("pids.events",), "max")
+
+
+def _counter(controller: str, files: Iterable[str], field: str) -> int:
+    for folder in _control_groups(controller):
+        for file_name in files:
+            try:
+                with open(os.path.join(folder, file_name)) as file:
+                    for line in file:
+                        words = line.split()
+                        if len(words) == 2 and words[0] == field:
+                            return int(words[1])
+            except (OSError, ValueError):
+                continue
+    return 0
+
+
+def _control_groups(controller: str) -> List[str]:
+    """Where our control group may be, for both versions; most specific first."""
+    mounts = ("/sys/fs/cgroup", "/sys/fs/cgroup/" + controller)
+    found = []
+    try:
+        with open("/proc/self/cgroup") as file:
+            for line in file:
+                _, controllers, path = line.rstrip("\n").split(":", 2)
+                if controllers == "":
+                    found.append(mounts[0] + path)
+                elif controller in controllers.split(","):
+                    found.append(mounts[1] + path)
+    except (OSError, ValueError):
+        pass
+    return found + list(mounts)

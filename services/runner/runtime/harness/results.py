@@ -1,0 +1,117 @@
+"""What an entity's result carries, as plain JSON values: bounded, and whatever types it used."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any, Dict, List, Optional
+
+MAXIMUM_NAMES = 100
+MAXIMUM_ELEMENTS = 4096
+MAXIMUM_TEXT = 4000
+RESERVED = {"success", "score", "final_state_errors"}
+
+
+def fields(result: Any) -> Dict[str, Any]:
+    """Success, score, final-state errors and all other numbers of a result.
+
+    Raises whatever looking at it raises: AttributeError without `success`, for one.
+    """
+    success = bool(result.success)
+    attributes = dict(vars(result)) if hasattr(result, "__dict__") else {}
+    numbers = []
+    for name, value in attributes.items():
+        if name in RESERVED or name.startswith("_") or len(numbers) >= MAXIMUM_NAMES:
+            continue
+        found = number(str(name)[:200], value)
+        if found is not None:
+            numbers.append(found)
+    return {
+        "success": success,
+        "score": _score(attributes.get("score")),
+        "final_state_errors": _errors(attributes.get("final_state_errors")),
+        "numbers": numbers,
+    }
+
+
+def number(name: str, value: Any) -> Optional[Dict[str, Any]]:
+    """One named value, or None when it is neither a number, nor made of numbers, nor a text."""
+    if isinstance(value, str):
+        return _entry(name, "text", [], [value[:MAXIMUM_TEXT]], len(value) > MAXIMUM_TEXT)
+    if isinstance(value, bool):
+        return _entry(name, "bool", [], [value])
+    if isinstance(value, int):
+        if abs(value) < 2**63:
+            return _entry(name, "int64", [], [value])
+        return _entry(name, "text", [], [str(value)[:MAXIMUM_TEXT]])
+    if isinstance(value, float):
+        return _entry(name, "float64", [], [real(value)])
+    if isinstance(value, complex):
+        return _entry(name, "complex128", [], [str(value)])
+    return _array(name, value)
+
+
+def _array(name: str, value: Any) -> Optional[Dict[str, Any]]:
+    numpy = sys.modules.get("numpy")
+    if numpy is None or callable(value):
+        return None
+    try:
+        if hasattr(value, "is_number"):
+            return number(name, float(value)) if value.is_number else None
+        array = numpy.asarray(value.tolist() if hasattr(value, "free_symbols") else value)
+        if array.dtype.kind == "O":
+            array = array.astype(float)
+        if array.dtype.kind not in "biufc":
+            return None
+        flat = array.reshape(-1)[:MAXIMUM_ELEMENTS].tolist()
+    except Exception:
+        # It is no array of numbers, then.
+        return None
+    kind = array.dtype.kind
+    if kind == "c":
+        data: List[Any] = [str(item) for item in flat]
+    elif kind == "f":
+        data = [real(item) for item in flat]
+    else:
+        data = flat
+    return _entry(name, str(array.dtype), list(array.shape), data, array.size > MAXIMUM_ELEMENTS)
+
+
+def _entry(
+    name: str, dtype: str, shape: List[int], data: List[Any], truncated: bool = False
+) -> Dict[str, Any]:
+    return {"name": name, "dtype": dtype, "shape": shape, "data": data, "truncated": truncated}
+
+
+def real(value: float) -> Any:
+    """A float as JSON; what it cannot say, as text."""
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return value
+
+
+def _score(value: Any) -> Any:
+    try:
+        return None if value is None else real(float(value))
+    except Exception:
+        return None
+
+
+def _errors(value: Any) -> List[Any]:
+    """The errors as floats; of a complex one its magnitude."""
+    if value is None:
+        return []
+    try:
+        items = list(value.reshape(-1) if hasattr(value, "reshape") else value)
+    except Exception:
+        items = [value]
+    found = []
+    for item in items[:MAXIMUM_ELEMENTS]:
+        try:
+            plain = complex(item)
+        except Exception:
+            continue
+        found.append(real(plain.real if plain.imag == 0 else abs(plain)))
+    return found

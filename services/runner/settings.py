@@ -1,0 +1,89 @@
+"""Settings of the runner."""
+
+import hashlib
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def _state() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "ackrep" / "runner"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Read from `ACKREP_RUNNER_<FIELD>` and the shared variables."""
+
+    token: str
+    """Shared secret of gRPC and NATS."""
+    address: str = "127.0.0.1:5003"
+    """Where it listens, `host:port`; port 0 takes a free one."""
+    scheduler: str = "127.0.0.1:5002"
+    """Address of the scheduler."""
+    catalog: str = "127.0.0.1:5001"
+    """Address of the catalog."""
+    nats: str = "nats://127.0.0.1:4222"
+    """Where jobs come from and events go."""
+    log_format: str = "pretty"
+    """`pretty` or `json`."""
+    name: str = ""
+    """Id of the runner, the same after a restart; empty: host name and a hash of the state path."""
+    pool: str = "default"
+    """Pool it pulls jobs from."""
+    slots: int = 0
+    """Checks at once; 0: one for each processor."""
+    backend: str = "auto"
+    """`docker`, `process`, or `auto`: Docker if an engine answers, else processes."""
+    state: Path | None = None
+    """Folder of its tree cache and virtual environments; empty: below the user's state folder."""
+    environments: tuple[str, ...] = ()
+    """Folders of environment definitions, the first wins; empty: the one of this installation."""
+    warm: tuple[str, ...] = ()
+    """Environments that are made ready at start."""
+    registry: str = ""
+    """Registry to pull images from (`<registry>/<name>:latest`); empty: build them here."""
+    memory_bytes: int = 2 * 1024**3
+    """Memory of a container where the check's limits say none."""
+    cpus: float = 1.0
+    """Processors that a container may use; 0: all."""
+    shm_bytes: int = 64 * 1024**2
+    """Size of a container's /dev/shm."""
+    checks_per_workplace: int = 1000
+    """A workplace is replaced after so many checks."""
+    idle_seconds: float = 900.0
+    """A workplace unused for so long is closed."""
+    spare: int = 2
+    """Workplaces at once beyond the slots."""
+    tree_cache_bytes: int = 2 * 1024**3
+    """Disk that cached trees may take."""
+    drain_seconds: float = 20.0
+    """How long running checks get when it stops, before they are handed back."""
+
+    @property
+    def state_folder(self) -> Path:
+        """Where it keeps what it can make again."""
+        return self.state or _state()
+
+    @property
+    def id(self) -> str:
+        """Id of the runner."""
+        if self.name:
+            return self.name
+        digest = hashlib.sha256(str(self.state_folder.absolute()).encode()).hexdigest()[:6]
+        host = re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower())[:40].strip("-") or "host"
+        return f"{host}-{digest}"
+
+    @property
+    def slot_count(self) -> int:
+        """Checks at once."""
+        return self.slots if self.slots > 0 else (os.cpu_count() or 1)
+
+    @property
+    def environment_folders(self) -> tuple[Path, ...]:
+        """Where definitions are looked for."""
+        if self.environments:
+            return tuple(Path(folder).expanduser() for folder in self.environments)
+        return (Path(__file__).parents[2] / "environments",)
