@@ -89,7 +89,6 @@ def prepare(request: Dict[str, Any]) -> None:
     main = types.ModuleType("__main__")
     main.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = main
-    sys.path_importer_cache.clear()
     os.chdir(request["folder"])
     seed_generators(request["seed"])
     _tell_ackrep_core(request)

@@ -48,7 +48,7 @@ def main(control_fd: int) -> None:
 
 def prepare(configuration: Dict[str, Any]) -> Dict[str, Any]:
     """Import, add shims, warm up, freeze; what came of it."""
-    from . import child, shims  # noqa: F401 - imported for the children to inherit
+    from . import child, processes, shims  # noqa: F401 - imported for the children to inherit
 
     gc.disable()
     started = time.monotonic()
@@ -76,6 +76,7 @@ def prepare(configuration: Dict[str, Any]) -> Dict[str, Any]:
         sys.modules["sympy"].core.symbol.Dummy._base_dummy_index = 1000000  # type: ignore
     gc.collect()
     gc.freeze()
+    processes.collapse_memory()
     return {
         "shims": applied,
         "preload_failures": failures,
