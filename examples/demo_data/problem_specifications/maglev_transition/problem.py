@@ -20,7 +20,7 @@ class ProblemSpecification:
     uu = model.uu_symb
     gap_start, gap_end = 0.012, 0.007  # m
     time_of_transition = (0.1, 0.35)  # s
-    tt = np.linspace(0, 0.6, 1201)
+    tt = np.linspace(0, 0.6, 601)
     gap_disturbance = 0.4e-3  # m: the ball starts this much too low
     voltage_limits = (0.0, 12.0)  # V
 

@@ -31,8 +31,8 @@ class Model(GenericModel):
 
     def get_energies(self):
         """Return kinetic and potential energy as expressions of the states."""
-        s, phi, ds, dphi = self.xx_symb
-        M, m, a, J, g, d = self.pp_symb
+        _, phi, ds, dphi = self.xx_symb
+        M, m, a, J, g, _ = self.pp_symb
         # velocity of the pole's centre of mass, which is at (s + a sin(phi), a cos(phi))
         v_x = ds + a * dphi * sp.cos(phi)
         v_y = -a * dphi * sp.sin(phi)

@@ -54,8 +54,14 @@ def simulate():
     data.rhs = rhs
     tt = np.linspace(0, T_END, 6001)
     settings = {"method": "DOP853", "rtol": 1e-10, "atol": 1e-12}
-    data.sol = solve_ivp(rhs, (0, T_END), XX0, t_eval=tt, **settings)
-    data.twin = solve_ivp(rhs, (0, T_END), XX0 + [1e-9, 0, 0], t_eval=tt, **settings)
+
+    def twin_rhs(t, z):
+        """Two copies of the system, integrated with the same steps."""
+        return [*rhs(t, z[:3]), *rhs(t, z[3:])]
+
+    z0 = np.concatenate((XX0, XX0 + np.array([1e-9, 0, 0])))
+    twins = solve_ivp(twin_rhs, (0, T_END), z0, t_eval=tt, method="DOP853", rtol=1e-9, atol=1e-11)
+    data.tt, data.yy, data.yy_twin = tt, twins.y[:3], twins.y[3:]
     data.short = solve_ivp(rhs, (0, T_SHORT), XX0, **settings).y[:, -1]
 
     jacobian = model.get_rhs_symbolic_num_params().jacobian(model.xx_symb)
@@ -76,8 +82,8 @@ def simulate():
 
 def save_attractor(data):
     """Draw the attractor from the side, coloured by the speed along the trajectory."""
-    x, _, z = data.sol.y
-    speed = np.linalg.norm(np.gradient(data.sol.y, data.sol.t, axis=1), axis=0)
+    x, _, z = data.yy
+    speed = np.linalg.norm(np.gradient(data.yy, data.tt, axis=1), axis=0)
     points = np.column_stack((x, z)).reshape(-1, 1, 2)
     segments = np.concatenate((points[:-1], points[1:]), axis=1)
     lines = LineCollection(segments, array=speed[:-1], cmap="viridis", linewidths=0.7)
@@ -96,12 +102,12 @@ def save_attractor(data):
 
 def save_sensitivity(data):
     """Draw two trajectories that start 1e-9 apart, and how the distance grows."""
-    tt = data.sol.t
-    distance = np.linalg.norm(data.sol.y - data.twin.y, axis=0)
+    tt = data.tt
+    distance = np.linalg.norm(data.yy - data.yy_twin, axis=0)
 
     fig, (ax1, ax2) = plt.subplots(2, 1, figsize=(6.4, 6.4), sharex=True)
-    ax1.plot(tt, data.sol.y[0], lw=1.3, label="x(0) = 3")
-    ax1.plot(tt, data.twin.y[0], lw=1.3, ls="--", label="x(0) = 3 + 1e-9")
+    ax1.plot(tt, data.yy[0], lw=1.3, label="x(0) = 3")
+    ax1.plot(tt, data.yy_twin[0], lw=1.3, ls="--", label="x(0) = 3 + 1e-9")
     ax1.set(ylabel="x", title="Sensitive dependence on the initial state")
     ax1.legend(loc="upper left", ncol=2, fontsize=10)
     ax1.set_ylim(-20, 29)
@@ -136,7 +142,7 @@ def evaluate_simulation(data):
 
     # 4. The attractor lies in a sphere (Leonov, Bunin and Koksch 1987; for sigma >= 1, beta >= 2).
     #    The initial state is inside, so the whole trajectory has to be.
-    x, y, z = data.sol.y
+    x, y, z = data.yy
     radius = np.max(np.sqrt(x**2 + y**2 + (z - sigma - rho) ** 2))
     radius_limit = beta * (sigma + rho) / (2 * np.sqrt(beta - 1))
 

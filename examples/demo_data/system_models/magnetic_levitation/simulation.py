@@ -59,7 +59,7 @@ def simulate():
         solve_ivp(
             rhs,
             (0, T_END),
-            data.equilibrium + [offset, 0, 0],
+            data.equilibrium + np.array([offset, 0, 0]),
             events=hits,
             max_step=1e-3,
             rtol=1e-9,

@@ -13,7 +13,7 @@ from ackrep_core.system_model_management import save_plot_in_dir
 REFERENCE_PERIOD = 6.663286859323130
 REFERENCE_AMPLITUDE = 2.008619860874843
 
-T_RELAX = 60.0  # the distance from the cycle shrinks by exp(-7.06) per period, so it is gone
+T_RELAX = 40.0  # the distance from the cycle shrinks by exp(-7.06) per period, so it is gone
 
 COLOURS = ["#0b6e99", "#d1495b", "#edae49", "#66a182"]
 plt.rcParams.update(
@@ -52,7 +52,7 @@ def simulate():
     data.model = model
     settled = solve_ivp(rhs, (0, T_RELAX), [0.5, 0.0], events=turning_point, **SETTINGS)
     start = settled.y_events[0][-1]  # the last maximum: on the cycle
-    cycle = solve_ivp(rhs, (0, 30), start, events=turning_point, dense_output=True, **SETTINGS)
+    cycle = solve_ivp(rhs, (0, 20), start, events=turning_point, dense_output=True, **SETTINGS)
     # The start itself may or may not be reported as an event: take later ones.
     maxima = cycle.t_events[0][cycle.t_events[0] > 1]
     data.period = maxima[1] - maxima[0]
@@ -68,11 +68,11 @@ def simulate():
 
 def save_phase_portrait(rhs, data):
     """Draw the vector field, trajectories from inside and outside, and the limit cycle."""
-    xx, vv = np.meshgrid(np.linspace(-3.4, 3.4, 35), np.linspace(-4.4, 4.4, 35))
+    xx, vv = np.meshgrid(np.linspace(-3.4, 3.4, 25), np.linspace(-4.4, 4.4, 25))
     dx, dv = rhs(0, (xx, vv))
 
     fig, ax = plt.subplots(figsize=(6.4, 6.0))
-    ax.streamplot(xx, vv, dx, dv, color="0.82", density=1.3, linewidth=0.7, arrowsize=0.8)
+    ax.streamplot(xx, vv, dx, dv, color="0.82", density=1.0, linewidth=0.7, arrowsize=0.8)
     inside = [(0.05, 0.0), (-0.05, 0.0)]
     outside = [(-3.2, 4.2), (3.2, -4.2), (0.5, 4.2), (-0.5, -4.2)]
     for starts, colour, label in (

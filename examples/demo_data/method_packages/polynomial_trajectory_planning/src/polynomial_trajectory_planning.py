@@ -35,7 +35,8 @@ class Transition:
         self.start, self.end = start, end
         self.begin, self.duration = begin, duration
         self.smoothness = smoothness
-        self._polynomial = unit_transition(smoothness)
+        polynomial = unit_transition(smoothness)
+        self._derivatives = [polynomial.deriv(order) for order in range(smoothness + 2)]
 
     def __call__(self, t, derivatives=0):
         """Return an array whose first axis counts the derivatives 0 ... `derivatives`."""
@@ -45,8 +46,8 @@ class Transition:
         moving = (phase >= 0) & (phase <= 1)
         phase = np.clip(phase, 0, 1)
         step = self.end - self.start
-        values = [self.start + step * self._polynomial(phase)]
+        values = [self.start + step * self._derivatives[0](phase)]
         for order in range(1, derivatives + 1):
-            derivative = self._polynomial.deriv(order)(phase) / self.duration**order
+            derivative = self._derivatives[order](phase) / self.duration**order
             values.append(np.where(moving, step * derivative, 0.0))
         return np.array(values)
