@@ -339,6 +339,8 @@ def service_settings(name: str, *, folder: Path, wishes: Wishes) -> dict[str, st
             "ACKREP_RUNNER_BACKEND": wishes.backend,
             "ACKREP_RUNNER_SLOTS": str(wishes.slots or min(os.cpu_count() or 1, 4)),
             "ACKREP_RUNNER_POOL": "default",
+            # Who stops the system does not wait for checks: commands cancel theirs before.
+            "ACKREP_RUNNER_DRAIN_SECONDS": "1",
             "ACKREP_RUNNER_NAME": f"local-{Path(wishes.state).name[-12:]}",
             "ACKREP_RUNNER_ENVIRONMENTS": os.environ.get(
                 "ACKREP_RUNNER_ENVIRONMENTS", str(installed)

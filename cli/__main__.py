@@ -1,0 +1,5 @@
+"""`python -m cli` is `ackrep`."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,82 @@
+"""The spellings of 2022, translated into today's commands before anything reads them."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import click
+
+
+@dataclasses.dataclass(frozen=True)
+class Spelling:
+    """How one old option is said today."""
+
+    command: tuple[str, ...]
+    """Command and options; `{}` stands for the old option's value."""
+    takes_value: bool = False
+    """True if a value follows the old option."""
+
+
+_CHECK = Spelling(("check", "{}"), takes_value=True)
+_CHECK_IN_DOCKER = Spelling(("check", "--backend", "docker", "{}"), takes_value=True)
+_LOAD = Spelling(("--repository", "{}", "sync"), takes_value=True)
+
+SPELLINGS = {
+    "-c": _CHECK,
+    "--check": _CHECK,
+    "-cwd": _CHECK_IN_DOCKER,
+    "--check-with-docker": _CHECK_IN_DOCKER,
+    "--check-all-entities": Spelling(("check", "--all")),
+    "-l": _LOAD,
+    "--load-repo-to-db": _LOAD,
+    "--key": Spelling(("key", "--with-label")),
+    "--show-entity-info": Spelling(("show", "{}"), takes_value=True),
+}
+
+_LATER = {
+    "-e", "--extend", "-n", "--new", "-rie", "--run-interactive-environment", "-p",
+    "--pull-and-show-envs", "-uap", "--update-all-pdfs", "--get-metadata-abs-path-from-key",
+    "--get-metadata-rel-path-from-key", "--prepare-script", "--update-parameter-tex",
+    "--create-pdf", "--create-system-model-list-pdf", "--jupyter", "--bootstrap-db",
+    "--start-workers",
+}  # fmt: skip
+
+_IGNORED = {"--log": True, "--unittest": False, "-ut": False, "--show-debug": False}
+"""Old options that change nothing any more, and whether a value follows."""
+
+_VALUED = {"--repository", "-C", "--ref", "--backend", "--slots", "--catalog", "--scheduler"}
+"""Today's options before a command that take a value."""
+
+
+def translate(arguments: Sequence[str]) -> list[str]:
+    """Puts an old spelling into today's words; leaves everything else as it is.
+
+    Only what stands before a command's name is looked at.
+
+    Raises:
+        UsageError: A value is missing, or the option has not come over yet.
+    """
+    before: list[str] = []
+    rest = list(arguments)
+    while rest:
+        name, _, joined = rest[0].partition("=")
+        if rest[0] in _LATER or name in _LATER:
+            raise click.UsageError(f"{name} of 2022 is not there yet in this version")
+        if rest[0] in _IGNORED:
+            rest = rest[1 + _IGNORED[rest[0]] :]
+        elif name in SPELLINGS:
+            spelling = SPELLINGS[name]
+            values, after = ([joined], rest[1:]) if joined else (rest[1:2], rest[2:])
+            if not spelling.takes_value:
+                values, after = [], rest[1:]
+            elif not values:
+                raise click.UsageError(f"{name} wants a value")
+            command = [part.format(*values) if part == "{}" else part for part in spelling.command]
+            return [*before, *command, *(one for one in after if one not in _IGNORED)]
+        elif name in _VALUED and not joined:
+            before += rest[:2]
+            rest = rest[2:]
+        elif rest[0].startswith("-"):
+            before.append(rest.pop(0))
+        else:
+            break
+    return [*before, *rest]

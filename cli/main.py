@@ -1,0 +1,120 @@
+"""The `ackrep` command: reads the arguments, runs a command, and turns errors into exit codes."""
+
+import os
+import sys
+import traceback
+from importlib.metadata import version
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from cli import legacy
+from cli.commands.check import cancel, check, results, runs, watch
+from cli.commands.lint import lint
+from cli.commands.reading import key, list_entities, show, sync
+from cli.commands.up import status, up
+from cli.options import backend_options, server_options, shared_options
+from cli.verdicts import BROKEN, USAGE
+from services.errors import (
+    Error,
+    InvalidArgumentError,
+    NotCheckableError,
+    NotFoundError,
+    SourceError,
+)
+
+INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """Lists commands in the order in which people meet them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("ackrep"), prog_name="ackrep")
+@backend_options
+@server_options
+@shared_options
+def ackrep() -> None:
+    """Keep an executable knowledge repository alive.
+
+    Commands work on the data repository around the current folder. What they need they start and
+    stop by themselves; `ackrep up` keeps it running, with pages.
+    """
+
+
+for _command in (
+    up,
+    status,
+    list_entities,
+    show,
+    check,
+    watch,
+    cancel,
+    results,
+    runs,
+    lint,
+    key,
+    sync,
+):
+    ackrep.add_command(_command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    try:
+        result = ackrep.main(legacy.translate(arguments), prog_name="ackrep", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 0
+    except click.UsageError as error:
+        _say(error.format_message() + _hint(error))
+        return USAGE
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Error as error:
+        _say(error.message)
+        return exit_code_of(error)
+    except BrokenPipeError:  # e.g. `ackrep list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:  # noqa: BLE001  # the outermost frame of the process
+        traceback.print_exc()
+        _say("this is a defect of ACKREP; please report it with the lines above")
+        return BROKEN
+    return result if isinstance(result, int) else 0
+
+
+def exit_code_of(error: Error) -> int:
+    """The exit code for a request that failed before there was any work.
+
+    What the user asked for is wrong: usage. The entity is: as a failing check. Else: ours.
+    """
+    if isinstance(error, NotCheckableError):
+        return 1
+    if isinstance(error, (InvalidArgumentError, NotFoundError, SourceError)):
+        return USAGE
+    return BROKEN
+
+
+def _hint(error: click.UsageError) -> str:
+    path = error.ctx.command_path if error.ctx is not None else "ackrep"
+    return f" ({path} --help says more)"
+
+
+def _say(message: str) -> None:
+    console = Console(stderr=True, highlight=False)
+    console.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
