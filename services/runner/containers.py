@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 import struct
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ import docker
 import requests
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import LogConfig
+from docker.utils import kwargs_from_env
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
 from services.runner.domain import CAPABILITIES
@@ -73,7 +76,7 @@ class Engine:
 
         def inspect() -> Image | None:
             try:
-                found = self._client.inspect_image(name)
+                found = self._inspect(name)
             except ImageNotFound:
                 return None
             return Image(id=found["Id"], labels=(found.get("Config") or {}).get("Labels") or {})
@@ -89,6 +92,7 @@ class Engine:
         Raises EnvironmentUnavailableError with the last lines.
         """
         loop = asyncio.get_running_loop()
+        given_up = threading.Event()
 
         def build() -> None:
             lines: list[str] = []
@@ -104,6 +108,8 @@ class Engine:
                 timeout=_BUILD_SECONDS,
             )
             for message in stream:
+                if given_up.is_set():
+                    return  # the engine stops a build whose client is gone
                 for line in str(message.get("stream") or message.get("error") or "").splitlines():
                     if line.strip():
                         lines.append(line.strip())
@@ -114,7 +120,10 @@ class Engine:
                         f"the image {name} cannot be built: " + " | ".join(lines)
                     )
 
-        await _call(build)
+        try:
+            await _call(build)
+        finally:
+            given_up.set()
 
     async def pull(self, reference: str, *, name: str) -> None:
         """Pulls an image and gives it its local name, if it carries our runtime label.
@@ -128,15 +137,19 @@ class Engine:
                     raise EnvironmentUnavailableError(
                         f"cannot pull {reference}: {message['error']}"
                     )
-            labels = (self._client.inspect_image(reference).get("Config") or {}).get("Labels") or {}
+            labels = (self._inspect(reference).get("Config") or {}).get("Labels") or {}
             if RUNTIME_LABEL not in labels:
                 raise EnvironmentUnavailableError(
-                    f"{reference} lacks the label {RUNTIME_LABEL}: it was not made for ACKREP checks"
+                    f"{reference} lacks the label {RUNTIME_LABEL}: it is not made for ACKREP"
                 )
             repository, _, tag = name.rpartition(":")
             self._client.tag(reference, repository, tag)
 
         await _call(pull)
+
+    def _inspect(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._client.inspect_image(name)  # type: ignore[no-untyped-call]
+        return found
 
     # Containers
 
@@ -146,7 +159,7 @@ class Engine:
     ) -> "ContainerChannel":  # fmt: skip
         """Creates, attaches to and starts a container, as tight as the engine allows."""
 
-        def start() -> socket.socket:
+        def start() -> Any:
             host_config = self._client.create_host_config(
                 network_mode="none",
                 read_only=True,
@@ -164,7 +177,7 @@ class Engine:
                 nano_cpus=int(bounds.cpus * 1e9) or None,
                 shm_size=bounds.shm_bytes,
                 ipc_mode="private",
-                log_config={"Type": "none", "Config": {}},
+                log_config=LogConfig(type="none"),
             )
             self._client.create_container(
                 image,
@@ -318,7 +331,7 @@ def find_engine() -> Engine:
 
 def _endpoint() -> tuple[dict[str, Any], str]:
     if os.environ.get("DOCKER_HOST"):
-        arguments = docker.utils.kwargs_from_env()
+        arguments: dict[str, Any] = dict(kwargs_from_env())
         arguments["use_ssh_client"] = True
         return arguments, os.environ["DOCKER_HOST"]
     context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)

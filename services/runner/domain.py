@@ -16,7 +16,7 @@ from services.errors import InvalidArgumentError
 from services.runner.outcome import Cleanliness, Outcome, Verdict
 
 CAPABILITIES: Final = frozenset({"setuid", "setgid", "chown", "kill", "dac_override"})
-"""What the supervisor needs to change identity, to clean up and to kill; everything else is gone."""
+"""What the supervisor needs to change identity, clean up and kill; all others are dropped."""
 
 FRESH_RUNG: Final = "container"
 """Confinement of a container in which checks have no user id of their own."""
@@ -109,8 +109,6 @@ class PoolPolicy:
     """A workplace is replaced after so many checks."""
     idle_seconds: float = 900.0
     """A workplace unused for so long is closed."""
-    start_seconds: float = 120.0
-    """A workplace that is not ready by then is given up."""
 
     @property
     def total(self) -> int:
@@ -359,3 +357,15 @@ def might_be_undeclared(outcome: Outcome) -> bool:
     return outcome.verdict is Verdict.SCRIPT_ERROR and bool(
         outcome.files_missing or outcome.missing_module
     )
+
+
+def declaration(files: Sequence[str], *, keys: Mapping[str, str]) -> str:
+    """The remark on files that a check needed and its metadata does not lead to.
+
+    Args:
+        files: Paths in the repository.
+        keys: Path of a file to the key of the entity it belongs to, where there is one.
+    """
+    entities = sorted({keys[path] for path in files if path in keys})
+    what = ", ".join(entities) if entities else ", ".join(sorted(files)[:5])
+    return f"undeclared dependency: declare {what} in metadata.yml (needed: {min(files)})"

@@ -1,4 +1,4 @@
-"""Reads environment definitions (`<name>.toml`) from folders. The installation's, never a stranger's."""
+"""Reads environment definitions (`<name>.toml`): this installation's, never a data repository's."""
 
 import difflib
 import hashlib
@@ -27,7 +27,7 @@ class Environments:
     """The definitions that this runner can serve, read when asked for: an edit needs no restart."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        self._folders = tuple(folders)
+        self._folders = tuple(folder.absolute() for folder in folders)
         self._read: dict[Path, tuple[int, Definition]] = {}
 
     def all(self) -> list[Definition]:
@@ -98,7 +98,7 @@ def load(path: Path) -> Definition:
     requirements = _file(path, content, "requirements")
     return Definition(
         name=name,
-        folder=path.parent,
+        folder=path.parent.absolute(),
         python=_text(path, content, "python"),
         requirements=requirements,
         process_requirements=(

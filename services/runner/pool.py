@@ -221,19 +221,29 @@ class Pool:
                 return place
             if environment.starting == 0 or self._count() < self._policy.total:
                 progress(f"starting a workplace of {environment.definition.name}", None)
-                await self._make_room()
-                environment.starting += 1
-                try:
-                    place = await self._open(environment)
-                finally:
-                    environment.starting -= 1
-                place.state = "busy"
-                environment.busy.add(place)
-                return place
+                self._make_room()
+                # Not ended with its caller: a started workplace serves whoever comes next.
+                await asyncio.shield(self._start(environment))
+                continue
             # One that is being started ahead will be ours.
             environment.arrived.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(environment.arrived.wait(), 1.0)
+
+    def _start(self, environment: _Environment) -> "asyncio.Task[None]":
+        environment.starting += 1
+
+        async def start() -> None:
+            try:
+                place = await self._open(environment)
+            finally:
+                environment.starting -= 1
+            if self._closed:
+                await place.workplace.close()
+            else:
+                self._shelve(place)
+
+        return self._spawn(start())
 
     def _pop(self, environment: _Environment) -> _Place | None:
         while environment.idle:
@@ -251,13 +261,10 @@ class Pool:
     async def _open(self, environment: _Environment) -> _Place:
         for attempt in range(1, _START_ATTEMPTS + 1):
             try:
-                async with asyncio.timeout(self._policy.start_seconds):
-                    workplace = await self._backend.open(
-                        environment.definition, digest=environment.digest
-                    )
+                workplace = await self._backend.open(
+                    environment.definition, digest=environment.digest
+                )
                 return _Place(workplace, environment)
-            except TimeoutError:
-                reason = f"it was not ready after {self._policy.start_seconds:g} s"
             except SessionBrokenError as error:
                 reason = str(error)
             except UnavailableError as error:
@@ -315,22 +322,7 @@ class Pool:
         wanted = min(self._policy.slots, len(environment.busy) + 1)
         if self._closed or have >= wanted or self._count() >= self._policy.total:
             return
-        environment.starting += 1
-
-        async def start() -> None:
-            try:
-                place = await self._open(environment)
-            except Error as error:
-                log.warning(f"no workplace ahead of need: {error.message}")
-                return
-            finally:
-                environment.starting -= 1
-            if self._closed:
-                await place.workplace.close()
-                return
-            self._shelve(place)
-
-        self._spawn(start())
+        self._start(environment)
 
     def _count(self) -> int:
         return sum(
@@ -338,7 +330,7 @@ class Pool:
             for environment in self._environments.values()
         )
 
-    async def _make_room(self) -> None:
+    def _make_room(self) -> None:
         """Closes the longest idle workplace where there are as many as there may be."""
         if self._count() < self._policy.total:
             return
@@ -395,10 +387,12 @@ class Pool:
 
     def _finished(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            error = task.exception()
-            if not isinstance(error, Error):
-                log.error("the pool failed", exc_info=error)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, Error | SessionBrokenError):
+            log.warning(f"the pool: {error}")
+        else:
+            log.error("the pool failed", exc_info=error)
 
 
 class Borrowed:

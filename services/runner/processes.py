@@ -16,8 +16,8 @@ from pathlib import Path
 from services.errors import EnvironmentUnavailableError, UnavailableError
 from services.runner import runtime_bundle
 from services.runner.domain import Definition, uid_range
-from services.runner.session import HarnessSession, Limits, SessionBrokenError
 from services.runner.ports import Progress
+from services.runner.session import HarnessSession, Limits, SessionBrokenError
 from services.runner.virtualenvs import VirtualEnvironment, VirtualEnvironments
 from services.runner.workplaces import HarnessWorkplace, config_of, info_of
 

@@ -49,6 +49,8 @@ class Settings:
     """Memory of a container where the check's limits say none."""
     cpus: float = 1.0
     """Processors that a container may use; 0: all."""
+    processes: int = 512
+    """Processes and threads of a container; those of a check are limited by the scheduler."""
     shm_bytes: int = 64 * 1024**2
     """Size of a container's /dev/shm."""
     checks_per_workplace: int = 1000

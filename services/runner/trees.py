@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import posixpath
+import re
 import stat
 import tarfile
 import tempfile
@@ -19,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.errors import UnavailableError
+from services.errors import ResourceExhaustedError, UnavailableError
 from services.runner.ports import Repository, TreePart
 
 _MEMORY_BYTES: Final = 64 * 1024**2
+_KEY = re.compile(rb"^key:\s*['\"]?([A-Z0-9]{5})\b", re.MULTILINE)
 _FILE, _EXECUTABLE, _LINK, _FOLDER = 0o100644, 0o100755, 0o120000, 0o40000
 
 
@@ -53,11 +55,15 @@ class TreeCache:
         self._held = 0
         self._lock = asyncio.Lock()
 
-    async def get(self, ids: Sequence[str]) -> list[CachedTree]:
+    async def get(self, ids: Sequence[str], *, at_most: int = 0) -> list[CachedTree]:
         """The trees, in order; all missing ones in one request.
 
+        Args:
+            ids: Git tree ids.
+            at_most: Bytes of content to fetch; 0: any number.
+
         Raises NotFoundError if the catalog lacks one, UnavailableError if it does not answer or
-        sends what is not the tree.
+        sends what is not the tree, ResourceExhaustedError for more than `at_most` bytes.
         """
         found = {tree: self._recall(tree) for tree in ids}
         missing = [tree for tree, cached in found.items() if cached is None]
@@ -66,7 +72,7 @@ class TreeCache:
                 found.update(await asyncio.to_thread(self._read_all, missing))
                 absent = [tree for tree in missing if found[tree] is None]
                 if absent:
-                    found.update(await self._fetch(absent))
+                    found.update(await self._fetch(absent, at_most=at_most))
                 for tree in missing:
                     self._remember(_present(found[tree], tree))
         return [_present(found[tree], tree) for tree in ids]
@@ -106,12 +112,16 @@ class TreeCache:
             os.utime(path)  # used now: goes last
         return CachedTree(id=tree, tar=tar, files=files)
 
-    async def _fetch(self, ids: Sequence[str]) -> dict[str, CachedTree | None]:
+    async def _fetch(self, ids: Sequence[str], *, at_most: int) -> dict[str, CachedTree | None]:
+        size = 0
         writers = {tree: TreeWriter(tree) for tree in ids}
         done: dict[str, CachedTree | None] = {}
         async for part in self._repository.trees(ids):
             if part.tree not in writers:
                 raise UnavailableError(f"the catalog sent the tree {part.tree}, not asked for")
+            size += len(part.data)
+            if at_most and size > at_most:
+                raise ResourceExhaustedError(f"{ids[0]} is larger than {at_most} bytes")
             if part.end:
                 done[part.tree] = await asyncio.to_thread(self._keep, writers[part.tree].finish())
             else:
@@ -129,10 +139,10 @@ class TreeCache:
             try:
                 file.write(tree.tar)
                 file.flush()
-                os.replace(file.name, path)
+                Path(file.name).replace(path)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    os.unlink(file.name)
+                    Path(file.name).unlink()
                 raise
         return tree
 
@@ -238,3 +248,23 @@ def _present(tree: CachedTree | None, wanted: str) -> CachedTree:
     if tree is None:
         raise UnavailableError(f"the tree {wanted} could not be had")
     return tree
+
+
+def keys_of(tree: CachedTree, files: Iterable[str]) -> dict[str, str]:
+    """For each file of a repository the key of the entity in whose folder it lies, if any."""
+    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    with tarfile.open(fileobj=io.BytesIO(tree.tar), mode="r:") as archive:
+        for path in files:
+            folder = posixpath.dirname(path)
+            while folder and f"{folder}/metadata.yml" not in tree.files:
+                folder = posixpath.dirname(folder)
+            if not folder:
+                continue
+            if folder not in keys:
+                member = archive.extractfile(f"{folder}/metadata.yml")
+                match = _KEY.search(member.read() if member is not None else b"")
+                keys[folder] = match[1].decode() if match else ""
+            if keys[folder]:
+                found[path] = keys[folder]
+    return found

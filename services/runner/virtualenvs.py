@@ -195,7 +195,7 @@ async def _locked(path: Path, *, on_wait: Callable[[], None]) -> AsyncIterator[N
     with _opened(path) as file:
         if not _try_lock(file):
             on_wait()
-            while not _try_lock(file):
+            while not _try_lock(file):  # noqa: ASYNC110  # another process holds it: no event
                 await asyncio.sleep(0.2)
         yield  # closing the file unlocks it
 

@@ -1,0 +1,198 @@
+"""Starts the runner: `python -m services.runner`."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import AsyncIterator
+
+import grpc
+
+from ackrep.runner.v1 import runner_pb2_grpc
+from services import bus, lifetime, logs, rpc
+from services import settings as setting
+from services.errors import Error, InvalidArgumentError, UnavailableError
+from services.runner import runtime_bundle
+from services.runner.app import RunnerApp
+from services.runner.attempt import Surroundings
+from services.runner.dispatch import CatalogRepository, SchedulerDispatch
+from services.runner.domain import PoolPolicy
+from services.runner.environments import Environments
+from services.runner.jobs import NatsEvents, NatsJobs
+from services.runner.pool import Pool
+from services.runner.ports import Backend, Registration
+from services.runner.servicer import RunnerServicer
+from services.runner.settings import Settings
+from services.runner.slots import Slots
+from services.runner.trees import TreeCache
+from services.runner.worker import Worker
+
+log = logging.getLogger(__name__)
+
+_NAME = "ackrep.runner.v1.RunnerService"
+
+
+def main() -> None:
+    """Runs until it is told to stop."""
+    settings = setting.load(Settings, service="runner")
+    logs.configure(service="runner", style=settings.log_format)
+    lifetime.run(lambda stop: serve(settings, stop))
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set, then finishes or hands back what it holds."""
+    incarnation = secrets.token_hex(8)
+    backend = await choose_backend(settings, incarnation=incarnation)
+    log.info(f"backend: {backend.name} ({backend.reason})")
+    slots = Slots(settings.slot_count, waiting=settings.slot_count + 4)
+    pool = Pool(
+        backend,
+        policy=PoolPolicy(
+            slots=settings.slot_count,
+            spare=settings.spare,
+            checks_per_workplace=settings.checks_per_workplace,
+            idle_seconds=settings.idle_seconds,
+        ),
+    )
+    environments = Environments(settings.environment_folders)
+    runner = f"runners/{settings.id}"
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(pool.close)
+        client = await stack.enter_async_context(
+            bus.connected(settings.nats, token=settings.token, name=f"runner {settings.id}")
+        )
+        repository = CatalogRepository(await _channel(stack, settings.catalog, settings.token))
+        around = Surroundings(
+            runner=runner,
+            dispatch=SchedulerDispatch(
+                await _channel(stack, settings.scheduler, settings.token),
+                runner=runner,
+                incarnation=incarnation,
+                backend=backend.name,
+            ),
+            repository=repository,
+            trees=TreeCache(
+                settings.state_folder / "trees",
+                repository=repository,
+                disk_bytes=settings.tree_cache_bytes,
+            ),
+            pool=pool,
+            environments=environments,
+            sink=NatsEvents(client),
+        )
+        worker = Worker(
+            around,
+            jobs=NatsJobs(client, pool=settings.pool),
+            registration=Registration(
+                runner=runner,
+                incarnation=incarnation,
+                pool=settings.pool,
+                slots=settings.slot_count,
+                backend=backend.name,
+                runtime_version=runtime_bundle.version(),
+                host=socket.gethostname(),
+            ),
+            slots=slots,
+        )
+        app = RunnerApp(worker=worker, pool=pool, backend=backend, environments=environments)
+        await stack.enter_async_context(
+            rpc.serving(
+                address=settings.address,
+                token=settings.token,
+                register=lambda server: runner_pb2_grpc.add_RunnerServiceServicer_to_server(
+                    RunnerServicer(app), server
+                ),
+                services=[_NAME],
+            )
+        )
+        async with _running(worker, pool, app, settings):
+            await stop.wait()
+            log.info("stopping")
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    worker: Worker, pool: Pool, app: RunnerApp, settings: Settings
+) -> AsyncIterator[None]:
+    """Runs the loops; on leaving, heartbeats go on until nothing is held any more."""
+    registered = asyncio.create_task(_start(worker))
+    upkeep = asyncio.create_task(pool.maintain())
+    warming = asyncio.create_task(_warm(app, settings.warm))
+    try:
+        yield
+    finally:
+        loops = registered.result() if registered.done() else []
+        registered.cancel()
+        warming.cancel()
+        for loop in loops[:1]:
+            loop.cancel()  # no more jobs
+        await worker.hand_back(seconds=settings.drain_seconds)
+        for task in (*loops, upkeep):
+            task.cancel()
+        await asyncio.gather(*loops, upkeep, warming, registered, return_exceptions=True)
+
+
+async def _start(worker: Worker) -> list[asyncio.Task[None]]:
+    await worker.register()
+    log.info("registered; taking jobs")
+    return [asyncio.create_task(worker.pull()), asyncio.create_task(worker.beat())]
+
+
+async def _warm(app: RunnerApp, names: tuple[str, ...]) -> None:
+    for name in names:
+        try:
+            async for step in app.prepare(app.definition(name)):
+                log.info(step.message)
+        except Error as error:
+            log.warning(f"{name} cannot be made ready: {error.message}")
+
+
+async def _channel(stack: contextlib.AsyncExitStack, address: str, token: str) -> grpc.aio.Channel:
+    return await stack.enter_async_context(rpc.dial(address, token=token))
+
+
+async def choose_backend(settings: Settings, *, incarnation: str) -> Backend:
+    """The backend that the settings ask for; for `auto`, Docker if an engine answers.
+
+    Raises UnavailableError if Docker is asked for and does not answer.
+    """
+    # Imported late: docker-py alone costs 0.2 s, which the process backend need not wait for.
+    from services.runner.processes import ProcessBackend  # noqa: PLC0415
+
+    if settings.backend not in {"auto", "docker", "process"}:
+        raise InvalidArgumentError(
+            f"ACKREP_RUNNER_BACKEND is {settings.backend!r}, not auto, docker or process"
+        )
+    if settings.backend == "process":
+        return ProcessBackend(settings.state_folder, reason="asked for by the settings")
+    from services.runner.container_backend import ContainerBackend  # noqa: PLC0415
+    from services.runner.containers import Bounds, find_engine  # noqa: PLC0415
+
+    try:
+        engine = await asyncio.to_thread(find_engine)
+    except UnavailableError as error:
+        if settings.backend == "docker":
+            raise
+        return ProcessBackend(settings.state_folder, reason=error.message)
+    asked = "asked for by the settings" if settings.backend == "docker" else "an engine answers"
+    backend = ContainerBackend(
+        engine,
+        runner=settings.id,
+        incarnation=incarnation,
+        bounds=Bounds(
+            memory_bytes=settings.memory_bytes,
+            cpus=settings.cpus,
+            processes=settings.processes,
+            shm_bytes=settings.shm_bytes,
+        ),
+        reason=f"{asked} at {engine.host}",
+        registry=settings.registry,
+    )
+    if removed := await backend.sweep():
+        log.info(f"removed {removed} containers of an earlier start")
+    return backend
+
+
+if __name__ == "__main__":
+    main()

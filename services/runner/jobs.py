@@ -1,0 +1,90 @@
+"""Jobs from and events to NATS JetStream."""
+
+import asyncio
+import logging
+
+import nats.errors
+from google.protobuf.message import DecodeError
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.errors import APIError
+from nats.js.errors import Error as JetStreamError
+
+from ackrep.scheduler.v1 import dispatch_pb2
+from services import bus
+from services.errors import UnavailableError
+
+log = logging.getLogger(__name__)
+
+_ACK_SECONDS = 2.0
+_RETRY_SECONDS = 0.2
+
+
+class NatsJob:
+    """One job message."""
+
+    def __init__(self, message: Msg, check: str) -> None:
+        self._message = message
+        self.check = check
+
+    async def done(self) -> None:
+        await self._tell(self._message.ack())
+
+    async def later(self, seconds: float) -> None:
+        await self._tell(self._message.nak(delay=seconds))
+
+    async def _tell(self, answer: object) -> None:
+        try:
+            await answer  # type: ignore[misc]  # a coroutine of nats-py, which has no types
+        except nats.errors.Error as error:
+            # It is delivered again, and dropped then: the claim decides, not the message.
+            log.warning(f"a job message could not be answered: {error}")
+
+
+class NatsJobs:
+    """The pull consumer that all runners of a pool share; the scheduler makes it."""
+
+    def __init__(self, client: Client, *, pool: str) -> None:
+        self._jetstream = client.jetstream()
+        self._consumer = bus.runners_consumer(pool).durable_name
+        self._subscription: JetStreamContext.PullSubscription | None = None
+
+    async def next(self, *, timeout: float) -> NatsJob | None:  # noqa: ASYNC109  # the broker's
+        try:
+            if self._subscription is None:
+                self._subscription = await self._jetstream.pull_subscribe_bind(
+                    consumer=self._consumer, stream=bus.JOBS
+                )
+            messages = await self._subscription.fetch(1, timeout=timeout)
+        except (TimeoutError, nats.errors.TimeoutError):
+            return None
+        except (JetStreamError, APIError, nats.errors.Error) as error:
+            # The scheduler has not made the consumer yet, or the server restarts.
+            log.debug(f"no jobs: {error}")
+            self._subscription = None
+            await asyncio.sleep(_RETRY_SECONDS)
+            return None
+        message = messages[0]
+        try:
+            job = dispatch_pb2.Job.FromString(message.data)
+        except DecodeError:
+            log.warning(f"a job message on {message.subject} that is none")
+            await message.term()
+            return None
+        return NatsJob(message, job.check)
+
+
+class NatsEvents:
+    """Stores events in the stream that watchers read."""
+
+    def __init__(self, client: Client) -> None:
+        self._jetstream = client.jetstream()
+
+    async def send(self, *, subject: str, message_id: str, data: bytes) -> None:
+        try:
+            await self._jetstream.publish(
+                subject, data, timeout=_ACK_SECONDS, headers={"Nats-Msg-Id": message_id}
+            )
+        except (TimeoutError, nats.errors.Error, JetStreamError) as error:
+            raise UnavailableError(f"an event was not stored: {error}") from error
