@@ -1,1 +1,1 @@
-"""The gateway: HTTP, pages and live streams, translated from and to gRPC."""
+"""The gateway: HTTP/JSON, server-sent events and pages over the three gRPC services."""

@@ -1,0 +1,100 @@
+"""The gateway's ASGI application: guard, then the API below `/v1/`, then the pages."""
+
+import logging
+
+import grpc
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway import artefacts, failures, probes
+from gateway.context import Context, context_of
+from gateway.guard import Guard
+from gateway.pages import checks, entities
+from gateway.pages.rendering import STATIC, Assets, page
+from gateway.transcoding import Transcoder
+from services.errors import Error
+
+log = logging.getLogger(__name__)
+
+
+def build(context: Context) -> ASGIApp:
+    """Builds the application of one gateway."""
+    pages = Starlette(
+        routes=[
+            *entities.ROUTES,
+            *checks.ROUTES,
+            *artefacts.ROUTES,
+            *probes.ROUTES,
+            Mount("/static", Assets(directory=STATIC)),
+        ],
+        exception_handlers={
+            Error: _failed,
+            grpc.aio.AioRpcError: _failed,
+            HTTPException: _refused,
+            Exception: _failed,
+        },
+    )
+    pages.state.context = context
+    api = Transcoder(context.upstream, closing=context.closing)
+    return Guard(_Split(api, pages), settings=context.settings, metrics=context.metrics)
+
+
+class _Split:
+    """Sends `/v1/…` to the API and the rest to the pages."""
+
+    def __init__(self, api: ASGIApp, pages: ASGIApp) -> None:
+        self._api = api
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        below = scope["path"] == "/v1" or scope["path"].startswith("/v1/")
+        await (self._api if below else self._pages)(scope, receive, send)
+
+
+_TITLES = {
+    400: "That does not work",
+    403: "Not allowed",
+    404: "Nothing here",
+    405: "Not this way",
+    413: "Too much at once",
+    503: "Not answering",
+    504: "Took too long",
+}
+
+
+async def _failed(request: Request, failure: Exception) -> Response:
+    """Shows a failure as a page; what it is inside stays in the log."""
+    status, body = failures.describe(failure)
+    if not isinstance(failure, Error | grpc.aio.AioRpcError):
+        log.error(f"{request.method} {request.url.path} failed", exc_info=failure)
+    return _error_page(request, status, body["error"]["message"])
+
+
+async def _refused(request: Request, failure: Exception) -> Response:
+    assert isinstance(failure, HTTPException)  # noqa: S101  # by registration
+    message = {
+        404: "There is no page at this address.",
+        405: f"This address does not understand {request.method}.",
+    }.get(failure.status_code, failure.detail)
+    answer = _error_page(request, failure.status_code, message)
+    answer.headers.update(failure.headers or {})
+    return answer
+
+
+def _error_page(request: Request, status: int, message: str) -> Response:
+    if context_of(request).closing.is_set():
+        message = "The gateway is stopping."
+    title = _TITLES.get(status, "Something failed")
+    return page(
+        request,
+        "error.html",
+        status=status,
+        code=status,
+        title=title,
+        message=message,
+        request_id=request.scope.get("request_id", ""),
+    )

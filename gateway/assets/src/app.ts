@@ -1,0 +1,188 @@
+// Makes pages live. Every page works without this file; it only saves reloading.
+
+interface CheckEvent {
+  resumeToken?: string;
+  attempt?: number;
+  checkChanged?: { state: string; verdict: string };
+  log?: { stream: string; text: string };
+  phase?: { name: string; duration: string };
+  artefact?: { name: string; path: string; contentType: string };
+  progress?: { message: string; fraction?: number };
+  gap?: { bytes: string };
+}
+
+const MAX_LOG_NODES = 4000;
+const RETRY_MILLISECONDS = 2000;
+const IMAGES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"]);
+
+function element(id: string): HTMLElement | null {
+  return document.getElementById(id);
+}
+
+function announce(text: string): void {
+  const status = element("status");
+  if (status) status.textContent = text;
+}
+
+/** Fetches this page again and takes its content over; the server is the only one that draws. */
+async function refresh(): Promise<void> {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const focused = document.activeElement?.id;
+  for (const region of fresh.querySelectorAll<HTMLElement>("[data-region]")) {
+    const here = element(region.id);
+    if (here && here.innerHTML !== region.innerHTML) here.replaceWith(region);
+  }
+  if (focused) element(focused)?.focus({ preventScroll: true });
+  document.title = fresh.title;
+  const verdict = document.querySelector<HTMLElement>("[data-verdict]");
+  if (verdict) announce(verdict.textContent?.trim() ?? "");
+}
+
+/** Follows a stream; reconnects without gap by `Last-Event-ID`, and after refusals by itself. */
+function follow(address: string, onEvent: (event: CheckEvent) => void, onEnd: () => void): void {
+  let last = new URL(address, location.href).searchParams.get("lastEventId") ?? "";
+  const open = (): void => {
+    const url = new URL(address, location.href);
+    if (last) url.searchParams.set("lastEventId", last);
+    const source = new EventSource(url);
+    document.body.classList.remove("disconnected");
+    source.onmessage = (message) => {
+      document.body.classList.remove("disconnected");
+      last = message.lastEventId || last;
+      onEvent(JSON.parse(message.data) as CheckEvent);
+    };
+    source.addEventListener("end", () => {
+      source.close();
+      onEnd();
+    });
+    source.onerror = () => {
+      document.body.classList.add("disconnected");
+      if (source.readyState !== EventSource.CLOSED) return; // the browser comes back by itself
+      source.close();
+      setTimeout(open, RETRY_MILLISECONDS);
+    };
+    addEventListener("pagehide", () => source.close(), { once: true });
+  };
+  open();
+}
+
+function appendLog(text: string, kind: string): void {
+  const log = element("log");
+  if (!log) return;
+  element("log-section")?.removeAttribute("hidden");
+  const pinned = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const span = document.createElement("span");
+  span.className = kind;
+  span.textContent = text;
+  log.append(span);
+  while (log.childNodes.length > MAX_LOG_NODES) log.firstChild?.remove();
+  if (pinned) log.scrollTop = log.scrollHeight;
+}
+
+function appendPlot(artefact: NonNullable<CheckEvent["artefact"]>): void {
+  const plots = element("plots");
+  if (!plots || !IMAGES.has(artefact.contentType)) return;
+  const name = artefact.path.split("/").pop() || "file";
+  const address = `/artefacts/${artefact.name.split("/").pop()}/${encodeURIComponent(name)}`;
+  const figure = document.createElement("figure");
+  figure.className = "plot arriving";
+  const link = document.createElement("a");
+  link.href = address;
+  const image = document.createElement("img");
+  image.src = address;
+  image.alt = `Plot ${name}`;
+  link.append(image);
+  const caption = document.createElement("figcaption");
+  caption.textContent = name;
+  figure.append(link, caption);
+  plots.append(figure);
+  element("plots-section")?.removeAttribute("hidden");
+}
+
+function appendPhase(phase: NonNullable<CheckEvent["phase"]>): void {
+  const list = element("live-phases");
+  if (!list) return;
+  const seconds = Number.parseFloat(phase.duration);
+  const item = document.createElement("li");
+  const name = document.createElement("span");
+  name.textContent = phase.name;
+  const value = document.createElement("b");
+  value.textContent = seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(2)} s`;
+  item.append(name, value);
+  list.append(item);
+  list.removeAttribute("hidden");
+}
+
+function watchCheck(root: HTMLElement): void {
+  const showsLog = root.dataset.output === "live";
+  let attempt = Number(root.dataset.attempt ?? "0");
+  follow(
+    root.dataset.watch ?? "",
+    (event) => {
+      if ((event.attempt ?? 0) > attempt) {
+        attempt = event.attempt ?? 0;
+        element("log")?.replaceChildren();
+        element("plots")?.replaceChildren();
+        element("live-phases")?.replaceChildren();
+      }
+      if (event.checkChanged) {
+        const state = event.checkChanged.state.replace("STATE_", "").toLowerCase();
+        const chip = element("state");
+        if (chip && state !== "finished") {
+          chip.className = `chip ${state}`;
+          const label = chip.querySelector(".label");
+          if (label) label.textContent = state;
+          announce(state);
+        }
+      }
+      if (event.log && showsLog)
+        appendLog(event.log.text, event.log.stream === "STREAM_STDERR" ? "stderr" : "stdout");
+      if (event.gap && showsLog) appendLog(`[${event.gap.bytes} bytes left out]\n`, "gap");
+      if (event.phase) appendPhase(event.phase);
+      if (event.artefact) appendPlot(event.artefact);
+      const progress = element("progress");
+      if (event.progress && progress) progress.textContent = event.progress.message;
+    },
+    () => void refresh(),
+  );
+}
+
+function watchRun(root: HTMLElement): void {
+  let waiting = false;
+  const soon = (): void => {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => {
+      waiting = false;
+      void refresh();
+    }, 400);
+  };
+  follow(root.dataset.watch ?? "", soon, () => void refresh());
+}
+
+/** Counts the seconds of what runs, so that a silent check does not look dead. */
+function tick(): void {
+  for (const clock of document.querySelectorAll<HTMLElement>("[data-since]")) {
+    const seconds = Math.max(0, (Date.now() - Date.parse(clock.dataset.since ?? "")) / 1000);
+    clock.textContent = seconds < 100 ? `${seconds.toFixed(0)} s` : `${Math.floor(seconds / 60)} min`;
+  }
+}
+
+function start(): void {
+  const root = document.querySelector<HTMLElement>("[data-watch]");
+  if (root) (root.dataset.kind === "run" ? watchRun : watchCheck)(root);
+  const log = element("log");
+  if (log && root) log.scrollTop = log.scrollHeight;
+  setInterval(tick, 1000);
+  for (const form of document.querySelectorAll<HTMLFormElement>("form[data-submit]"))
+    form.addEventListener("change", () => form.requestSubmit());
+  // A form that starts something is sent once, however often it is clicked.
+  for (const form of document.querySelectorAll<HTMLFormElement>("form[method=post]"))
+    form.addEventListener("submit", () => {
+      for (const button of form.querySelectorAll("button")) button.setAttribute("aria-busy", "true");
+    });
+}
+
+start();

@@ -1,0 +1,118 @@
+"""The routes of the API, read from the `google.api.http` annotations of the three services."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.api import annotations_pb2
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from ackrep.catalog.v1 import catalog_pb2
+from ackrep.runner.v1 import runner_pb2
+from ackrep.scheduler.v1 import scheduler_pb2
+from gateway import paths
+
+SERVICES: dict[str, ServiceDescriptor] = {
+    "catalog": catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+    "scheduler": scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"],
+    "runner": runner_pb2.DESCRIPTOR.services_by_name["RunnerService"],
+}
+"""The services behind the gateway, by the name of their setting."""
+
+_VERBS = ("get", "put", "post", "delete", "patch")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way to reach one rpc over HTTP."""
+
+    peer: str
+    """Which service answers: a key of `SERVICES`."""
+    rpc: MethodDescriptor
+    verb: str
+    """HTTP method in upper case."""
+    template: paths.PathTemplate
+    body: str
+    """`*` for the whole request, a field's name for that field, or empty."""
+    response_body: str
+    """Field of the response that is answered in place of the whole; empty for the whole."""
+
+    @property
+    def method(self) -> str:
+        """The rpc's path on the wire, `/package.Service/Method`."""
+        return f"/{self.rpc.containing_service.full_name}/{self.rpc.name}"
+
+    @property
+    def request(self) -> type[Message]:
+        """Class of the request."""
+        return GetMessageClass(self.rpc.input_type)
+
+    @property
+    def response(self) -> type[Message]:
+        """Class of the response, or of one message of the stream."""
+        return GetMessageClass(self.rpc.output_type)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream."""
+        return bool(self.rpc.server_streaming)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A route, and what the path says about its request."""
+
+    route: Route
+    fields: dict[str, str]
+
+
+class RouteTable:
+    """All routes, the most specific first."""
+
+    def __init__(self, services: dict[str, ServiceDescriptor] | None = None) -> None:
+        found = [
+            route
+            for peer, service in (services or SERVICES).items()
+            for rpc in service.methods
+            for route in _routes_of(peer, rpc)
+        ]
+        self.routes: Sequence[Route] = sorted(found, key=lambda route: route.template.wildcards)
+
+    def match(self, verb: str, raw_path: str) -> tuple[Match | None, list[str]]:
+        """Finds the route of a request, and the verbs that the path has otherwise.
+
+        Raises:
+            ValueError: A percent-encoding in the path is no UTF-8.
+        """
+        allowed: set[str] = set()
+        for route in self.routes:
+            fields = route.template.match(raw_path)
+            if fields is None:
+                continue
+            if route.verb == verb:
+                return Match(route, fields), []
+            allowed.add(route.verb)
+        return None, sorted(allowed)
+
+
+def _routes_of(peer: str, rpc: MethodDescriptor) -> list[Route]:
+    options = rpc.GetOptions()
+    if not options.HasExtension(annotations_pb2.http):
+        return []
+    rule = options.Extensions[annotations_pb2.http]
+    routes = []
+    for binding in (rule, *rule.additional_bindings):
+        verb = binding.WhichOneof("pattern")
+        path = getattr(binding, verb) if verb in _VERBS else binding.custom.path
+        routes.append(
+            Route(
+                peer=peer,
+                rpc=rpc,
+                verb=verb.upper() if verb in _VERBS else binding.custom.kind.upper(),
+                template=paths.parse(path),
+                body=binding.body,
+                response_body=binding.response_body,
+            )
+        )
+    return routes

@@ -1,0 +1,91 @@
+"""The gateway's settings, read from `ACKREP_GATEWAY_<FIELD>`."""
+
+import ipaddress
+from dataclasses import dataclass
+
+from services.errors import InvalidArgumentError
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+"""Host names that always mean this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where the gateway listens, whom it asks, and what it shows."""
+
+    catalog: str
+    """Address of the catalog, `host:port`."""
+    scheduler: str
+    """Address of the scheduler, `host:port`."""
+    token: str
+    """Shared secret of the services (`ACKREP_TOKEN`). Never asked of, nor shown to, browsers."""
+    address: str = "127.0.0.1:8642"
+    """Where HTTP is served, `host:port`; port 0 takes a free one."""
+    runner: str | None = None
+    """Address of a runner, for its own part of the API; without it that part says UNAVAILABLE."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names that browsers may use for this gateway, besides those of loopback; `*` is any."""
+    public_read: bool = False
+    """Allows an address beyond loopback. Whoever reaches it may read everything, start nothing."""
+    public_write: bool = False
+    """With `public_read`: whoever reaches the address may also start and cancel checks, e.g. where
+    a container's port is published on the loopback interface only."""
+    debug: bool | None = None
+    """Whether pages show tracebacks and logs of script errors; by default on loopback only."""
+    log_format: str = "pretty"
+    """`pretty` or `json` (`ACKREP_LOG_FORMAT`)."""
+
+    @property
+    def host(self) -> str:
+        """The host part of `address`, without brackets."""
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port part of `address`."""
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def shows_errors(self) -> bool:
+        """Whether pages show tracebacks and logs of script errors."""
+        return self.loopback if self.debug is None else self.debug
+
+    @property
+    def writable(self) -> bool:
+        """Whether requests may change something."""
+        return self.loopback or self.public_write
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """All host names that requests may use, in lower case."""
+        own = {self.host} if self.host not in {"", "0.0.0.0", "::"} else set()  # noqa: S104
+        return frozenset(name.lower() for name in {*LOOPBACK_NAMES, *own, *self.allowed_hosts})
+
+    def validate(self) -> None:
+        """Refuses settings that would open the system by accident.
+
+        Raises:
+            InvalidArgumentError: The address is no `host:port`, or reaches beyond loopback without
+                an explicit `public_read`.
+        """
+        host, colon, port = self.address.rpartition(":")
+        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+            raise InvalidArgumentError(
+                f"ACKREP_GATEWAY_ADDRESS is {self.address!r}, which is no host:port",
+                setting="ACKREP_GATEWAY_ADDRESS",
+            )
+        if not self.loopback and not self.public_read:
+            raise InvalidArgumentError(
+                f"refusing to listen on {self.address}: others could reach it, and there is no "
+                "access control yet. Set ACKREP_GATEWAY_PUBLIC_READ=1 if everybody may read all of "
+                "it (nobody may start checks then), or listen on 127.0.0.1",
+                setting="ACKREP_GATEWAY_PUBLIC_READ",
+            )

@@ -1,0 +1,77 @@
+"""The services behind the gateway: one channel each, and what is asked of all of them."""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from ackrep.catalog.v1 import catalog_pb2_grpc
+from ackrep.scheduler.v1 import scheduler_pb2_grpc
+from gateway.routes import SERVICES
+from gateway.settings import Settings
+from services import rpc
+from services.errors import UnavailableError
+
+_HEALTH_SECONDS = 2.0
+
+
+class Upstream:
+    """Channels to the services. Opens in the running event loop; close it, or use `async with`."""
+
+    def __init__(self, settings: Settings) -> None:
+        addresses = {
+            "catalog": settings.catalog,
+            "scheduler": settings.scheduler,
+            "runner": settings.runner,
+        }
+        self._channels = {
+            peer: rpc.dial(address, token=settings.token)
+            for peer, address in addresses.items()
+            if address
+        }
+        self.catalog = catalog_pb2_grpc.CatalogServiceStub(self._channels["catalog"])
+        self.scheduler = scheduler_pb2_grpc.SchedulerServiceStub(self._channels["scheduler"])
+
+    def channel(self, peer: str) -> grpc.aio.Channel:
+        """Returns the channel to a service.
+
+        Raises:
+            UnavailableError: No address is configured for it.
+        """
+        if peer not in self._channels:
+            raise UnavailableError(
+                f"no {peer} is configured (ACKREP_GATEWAY_{peer.upper()})", peer=peer
+            )
+        return self._channels[peer]
+
+    async def health(self) -> dict[str, str]:
+        """Asks catalog and scheduler how they are: `SERVING`, or why not."""
+        peers = ("catalog", "scheduler")
+        return dict(zip(peers, await asyncio.gather(*map(self._health, peers)), strict=True))
+
+    async def _health(self, peer: str) -> str:
+        stub: Any = health_pb2_grpc.HealthStub(self._channels[peer])
+        request = health_pb2.HealthCheckRequest(service=SERVICES[peer].full_name)
+        try:
+            answer = await stub.Check(request, timeout=_HEALTH_SECONDS)
+        except grpc.aio.AioRpcError as failure:
+            return str(failure.code().name)
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+    async def close(self) -> None:
+        """Closes all channels."""
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
