@@ -1,0 +1,74 @@
+"""Composition root of the catalog: `python -m services.catalog`."""
+
+import asyncio
+import contextlib
+import logging
+from functools import partial
+
+import grpc
+
+from ackrep.catalog.v1 import catalog_pb2_grpc as rpc_stubs
+from services import lifetime, logs, rpc, settings
+from services.catalog.app import Catalog
+from services.catalog.git import Git, GitObjects
+from services.catalog.metadata import parse_metadata
+from services.catalog.servicer import SERVICE, CatalogServicer
+from services.catalog.settings import Settings
+from services.catalog.sources import source_of
+from services.catalog.sql import opened
+from services.errors import Error
+
+log = logging.getLogger(__name__)
+
+
+async def serve(configuration: Settings, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set. The first index is made while answers already wait for it."""
+    configuration.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    git = Git(configuration.state)
+    source = source_of(
+        configuration.source,
+        ref=configuration.ref,
+        git=git,
+        timeout=configuration.fetch_timeout,
+    )
+    await git.open()
+    async with opened(configuration.database_url) as store:
+        catalog = Catalog(source=source, objects=GitObjects(git), store=store, parse=parse_metadata)
+
+        def register(server: grpc.aio.Server) -> None:
+            rpc_stubs.add_CatalogServiceServicer_to_server(CatalogServicer(catalog), server)
+
+        first = asyncio.create_task(_first_sync(catalog))
+        try:
+            async with rpc.serving(
+                address=configuration.address,
+                token=configuration.token,
+                register=register,
+                services=[SERVICE],
+            ):
+                await stop.wait()
+        finally:
+            first.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await first
+
+
+async def _first_sync(catalog: Catalog) -> None:
+    try:
+        await catalog.sync()
+    except Error as error:
+        # Serving goes on: callers are told why, and SyncRevision tries again.
+        log.error(f"the first index failed: {error.message}")  # noqa: TRY400  # no traceback wanted
+    except Exception:
+        log.exception("the first index failed")
+
+
+def main() -> None:
+    """Runs the service with settings from the environment."""
+    configuration = settings.load(Settings, service="catalog")
+    logs.configure(service="catalog", style=configuration.log_format)
+    lifetime.run(partial(serve, configuration))
+
+
+if __name__ == "__main__":
+    main()

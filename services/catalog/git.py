@@ -1,0 +1,308 @@
+"""The catalog's own git object store, and git as a program that trusts nobody's configuration.
+
+Every git process runs with our store as its repository, our own global configuration, no system
+configuration, no hooks, no prompts, and none of the caller's `GIT_*` variables. The repositories
+of users are only read: as a work tree to hash, or as a further place for objects.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from services.catalog.domain.entities import OBJECT_ID, TreeEntry
+from services.catalog.ports import Chunk
+from services.errors import Error, InvalidArgumentError, NotFoundError, UnavailableError
+
+_CONFIGURATION: Final = """\
+# Written by the ACKREP catalog: the only configuration its git processes read.
+[safe]
+\tdirectory = *
+[core]
+\thooksPath = /dev/null
+\tfsmonitor = false
+\tuntrackedCache = false
+\tautocrlf = false
+\tsafecrlf = false
+\tquotePath = false
+\tcompression = 1
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[advice]
+\taddEmbeddedRepo = false
+\taddIgnoredFile = false
+[protocol]
+\tallow = never
+[protocol "https"]
+\tallow = always
+[protocol "ssh"]
+\tallow = always
+[protocol "git"]
+\tallow = always
+[protocol "file"]
+\tallow = always
+[submodule]
+\trecurse = false
+[fetch]
+\trecurseSubmodules = false
+\twriteCommitGraph = false
+[init]
+\tdefaultBranch = main
+\ttemplateDir =
+[credential]
+\thelper =
+"""
+_READ: Final = 1024 * 1024
+_UNSAFE_SEGMENTS: Final = {b"", b".", b".."}
+
+
+class GitError(Exception):
+    """A git process failed.
+
+    Args:
+        code: Its exit status.
+        output: What it wrote to standard error.
+    """
+
+    def __init__(self, code: int, output: str) -> None:
+        super().__init__(f"git exited with {code}: {output}")
+        self.code = code
+        self.output = output
+
+
+class Git:
+    """Runs git on the catalog's own store; `open` makes the store if it is missing."""
+
+    def __init__(self, state: Path) -> None:
+        self.directory = state / "objects.git"
+        self._configuration = state / "gitconfig"
+
+    async def open(self) -> None:
+        """Makes the store, if it does not exist, and writes the configuration."""
+        self.directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._configuration.write_text(_CONFIGURATION)
+        if not (self.directory / "HEAD").exists():
+            await self.run("init", "--quiet", "--bare", "--object-format=sha1", "--template=")
+
+    def environment(
+        self, *, alternates: Path | None = None, extra: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """Environment of a git process.
+
+        Args:
+            alternates: A further folder of objects to read from.
+            extra: More variables, e.g. `GIT_WORK_TREE`.
+        """
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        environ |= {
+            "GIT_DIR": str(self.directory),
+            "GIT_CONFIG_GLOBAL": str(self._configuration),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "",
+            "SSH_ASKPASS": "",
+            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
+            "GIT_ALLOW_PROTOCOL": "https:ssh:git:file",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_LITERAL_PATHSPECS": "1",
+            "LC_ALL": "C",
+        }
+        if alternates is not None:
+            # A path with the list's separator in it has to be quoted as C strings are.
+            escaped = str(alternates).replace("\\", "\\\\").replace('"', '\\"')
+            environ["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = f'"{escaped}"'
+        return {**environ, **(extra or {})}
+
+    async def start(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        stdin: int | None = PIPE,
+        directory: Path | None = None,
+    ) -> Process:
+        """Starts git as the leader of its own process group, with pipes."""
+        try:
+            return await asyncio.create_subprocess_exec(
+                "git",
+                *arguments,
+                stdin=stdin,
+                stdout=PIPE,
+                stderr=PIPE,
+                env=dict(environment or self.environment()),
+                cwd=directory or self.directory.parent,
+                start_new_session=True,
+                limit=_READ,
+            )
+        except FileNotFoundError as error:
+            raise Error("there is no `git` on PATH") from error
+
+    async def run(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        given: bytes = b"",
+        timeout: float = 600.0,  # noqa: ASYNC109  # the process has to be killed with its children
+        accept: Sequence[int] = (0,),
+        directory: Path | None = None,
+    ) -> bytes:
+        """Runs git to its end and returns its standard output.
+
+        Raises:
+            GitError: Its exit status is not among the accepted.
+            UnavailableError: It took longer than `timeout` seconds.
+        """
+        output, _ = await self.run_verbose(
+            *arguments,
+            environment=environment,
+            given=given,
+            timeout=timeout,
+            accept=accept,
+            directory=directory,
+        )
+        return output
+
+    async def run_verbose(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        given: bytes = b"",
+        timeout: float = 600.0,  # noqa: ASYNC109  # as `run`
+        accept: Sequence[int] = (0,),
+        directory: Path | None = None,
+    ) -> tuple[bytes, str]:
+        """As `run`, and returns what it wrote to standard error too."""
+        process = await self.start(*arguments, environment=environment, directory=directory)
+        try:
+            async with asyncio.timeout(timeout):
+                output, errors = await process.communicate(given)
+        except TimeoutError as error:
+            raise UnavailableError(f"git {arguments[0]} took longer than {timeout:g} s") from error
+        finally:
+            await end(process)
+        text = errors.decode(errors="replace").strip()
+        if process.returncode not in accept:
+            raise GitError(process.returncode or -1, text)
+        return output, text
+
+
+async def end(process: Process) -> None:
+    """Kills a process with all its children, if it still runs, and waits for it."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+class GitObjects:
+    """Reads trees and blobs of the store (port `Objects`)."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+
+    async def entries(self, tree: str) -> list[TreeEntry]:
+        """As the port says; entries whose path would leave the tree are left out."""
+        if not OBJECT_ID.fullmatch(tree):
+            raise InvalidArgumentError(f"{tree[:100]!r} is no git tree id", tree=tree[:100])
+        try:
+            # `-l` reads the size of each blob and says BAD where it is missing.
+            output = await self._git.run("ls-tree", "-r", "-t", "-z", "-l", tree)
+        except GitError as error:
+            raise NotFoundError(f"the catalog does not hold the tree {tree}", tree=tree) from error
+        return [entry for record in output.split(b"\0") if (entry := _entry(record)) is not None]
+
+    async def blobs(self, ids: Sequence[str], *, limit: int) -> dict[str, bytes]:
+        """As the port says."""
+        found: dict[str, bytes] = {}
+        wanted = list(dict.fromkeys(ids))
+        if not wanted:
+            return found
+        async with self._batch() as process:
+            for start in range(0, len(wanted), 500):
+                part = wanted[start : start + 500]
+                # Fewer ids at once than a pipe holds: git never waits for us while we wait for it.
+                _writer(process).write("".join(f"{id_}\n" for id_ in part).encode())
+                for id_ in part:
+                    size = await _header(process)
+                    if size is None:
+                        continue
+                    content = bytearray()
+                    async for data in _content(process, size):
+                        content += data[: max(limit + 1 - len(content), 0)]
+                    found[id_] = bytes(content)
+        return found
+
+    async def stream(self, ids: Sequence[str], *, chunk: int) -> AsyncIterator[tuple[str, Chunk]]:
+        """As the port says."""
+        async with self._batch() as process:
+            for id_ in ids:
+                _writer(process).write(f"{id_}\n".encode())
+                size = await _header(process)
+                if size is None:
+                    raise NotFoundError(f"the catalog does not hold the blob {id_}", blob=id_)
+                left = size
+                if size == 0:
+                    yield id_, Chunk(data=b"", more=False)
+                async for data in _content(process, size, piece=chunk):
+                    left -= len(data)
+                    yield id_, Chunk(data=data, more=left > 0)
+
+    @contextlib.asynccontextmanager
+    async def _batch(self) -> AsyncIterator[Process]:
+        process = await self._git.start("cat-file", "--batch")
+        try:
+            yield process
+        finally:
+            await end(process)
+
+
+def _entry(record: bytes) -> TreeEntry | None:
+    if not record:
+        return None
+    head, _, path = record.partition(b"\t")
+    mode, _, id_, size = head.split()
+    segments = path.split(b"/")
+    if any(part in _UNSAFE_SEGMENTS or part.lower() == b".git" for part in segments):
+        return None
+    return TreeEntry(
+        path=os.fsdecode(path),
+        mode=int(mode, 8),
+        id=id_.decode(),
+        size=int(size) if size.isdigit() else -1 if size == b"BAD" else 0,
+    )
+
+
+def _writer(process: Process) -> asyncio.StreamWriter:
+    assert process.stdin is not None  # noqa: S101  # started with a pipe
+    return process.stdin
+
+
+def _reader(process: Process) -> asyncio.StreamReader:
+    assert process.stdout is not None  # noqa: S101  # started with a pipe
+    return process.stdout
+
+
+async def _header(process: Process) -> int | None:
+    """Size of the next object, or None if it is missing."""
+    line = await _reader(process).readline()
+    if not line.endswith(b"\n"):
+        raise GitError(process.returncode or -1, "cat-file ended early")
+    parts = line.split()
+    return None if parts[-1] == b"missing" else int(parts[2])
+
+
+async def _content(process: Process, size: int, *, piece: int = _READ) -> AsyncIterator[bytes]:
+    left = size
+    while left:
+        data = await _reader(process).readexactly(min(left, piece))
+        left -= len(data)
+        yield data
+    await _reader(process).readexactly(1)  # the line break after each object

@@ -1,0 +1,31 @@
+"""Settings of the catalog."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Read from `ACKREP_CATALOG_*`."""
+
+    token: str
+    """Shared secret that every call carries (`ACKREP_TOKEN`)."""
+    source: str
+    """Data repository: a folder, a git directory, or an https, ssh, git or file URL."""
+    state: Path
+    """Folder for the object store and, by default, the database. Made if missing."""
+    ref: str = ""
+    """Branch, tag or commit to read; empty means the working tree, or HEAD where there is none."""
+    address: str = "127.0.0.1:5001"
+    """Where to serve gRPC, `host:port`."""
+    database: str = ""
+    """SQLAlchemy URL (sqlite+aiosqlite or postgresql+asyncpg); empty means SQLite in `state`."""
+    fetch_timeout: float = 120.0
+    """Seconds that reading a remote source may take."""
+    log_format: str = "pretty"
+    """`pretty` or `json` (`ACKREP_LOG_FORMAT`)."""
+
+    @property
+    def database_url(self) -> str:
+        """Where the index is kept."""
+        return self.database or f"sqlite+aiosqlite:///{self.state / 'catalog.sqlite'}"

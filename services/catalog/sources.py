@@ -1,0 +1,260 @@
+"""Where a data repository is read from: a folder, a git directory, or a URL (port `Source`).
+
+Whatever it is, its present state ends up as a git tree in the catalog's own object store.
+"""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from services.catalog.domain.entities import OBJECT_ID, Revision
+from services.catalog.git import Git, GitError
+from services.catalog.ports import Snapshot, Source
+from services.catalog.repositories import (
+    REF,
+    Repository,
+    bare_repository,
+    enclosing_repository,
+    is_git_directory,
+)
+from services.catalog.worktree import WorkTree
+from services.errors import InvalidArgumentError, SourceError, UnavailableError
+
+SCHEMES: Final = ("https", "ssh", "git", "file")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SCP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9_][A-Za-z0-9_.-]*:[^:-].*")
+_FETCHED: Final = "refs/ackrep/fetched"
+_UNREADABLE: Final = (
+    "couldn't find remote ref",
+    "not our ref",
+    "Authentication failed",
+    "Permission denied",
+    "could not read Username",
+    "not found",
+    "does not appear to be a git repository",
+    "does not exist",
+)
+"""What git says where trying again would not help."""
+
+
+def source_of(text: str, *, ref: str, git: Git, timeout: float) -> Source:
+    """The source that a setting names.
+
+    Args:
+        text: Path or URL.
+        ref: Branch, tag or commit; empty means the working tree, or HEAD where there is none.
+        git: The catalog's own store.
+        timeout: Seconds that reading from a URL may take.
+
+    Raises:
+        InvalidArgumentError: The path, URL or ref is of a kind that is refused.
+    """
+    check_ref(ref)
+    if not text or text.startswith("-") or any(ord(character) < 32 for character in text):
+        raise InvalidArgumentError(f"{text!r} is no path or URL of a data repository")
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        if _SCP.fullmatch(text) and not Path(text).exists():
+            return UrlSource(text, ref=ref, git=git, timeout=timeout)
+        if "::" in text and not Path(text).exists():
+            raise InvalidArgumentError(f"{text!r}: remote helpers are refused; use a URL")
+        return LocalSource(Path(text).expanduser(), ref=ref, git=git)
+    if scheme[1].lower() not in SCHEMES:
+        raise InvalidArgumentError(
+            f"the scheme {scheme[1]} is refused; data repositories are read over "
+            f"{', '.join(SCHEMES)}"
+        )
+    parts = urlsplit(text)
+    if scheme[1].lower() == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise InvalidArgumentError(f"{text!r} names another machine; use ssh:// or https://")
+        return LocalSource(Path(parts.path), ref=ref or "HEAD", git=git)
+    if not parts.hostname or parts.hostname.startswith("-"):
+        raise InvalidArgumentError(f"{without_credentials(text)!r} names no host")
+    return UrlSource(text, ref=ref, git=git, timeout=timeout)
+
+
+def check_ref(ref: str) -> None:
+    """Refuses what is no plain name of a branch, tag or commit.
+
+    Raises:
+        InvalidArgumentError: It could mean something else to git.
+    """
+    if ref and (
+        not REF.fullmatch(ref)
+        or ".." in ref
+        or "//" in ref
+        or "/." in ref
+        or ref.endswith(("/", ".", ".lock"))
+    ):
+        raise InvalidArgumentError(f"{ref[:100]!r} is no name of a branch, tag or commit")
+
+
+def without_credentials(url: str) -> str:
+    """A URL without user name and password, fit for logs and pages."""
+    if not _SCHEME.match(url):
+        return url
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+class LocalSource:
+    """A folder of this machine: a working tree, a plain folder, or a git directory."""
+
+    def __init__(self, path: Path, *, ref: str, git: Git) -> None:
+        self._path = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links
+        self._ref = ref
+        self._git = git
+        self._work_tree: WorkTree | None = None
+
+    async def snapshot(self) -> Snapshot:
+        """As the port says."""
+        path = self._path
+        if not path.is_dir():
+            raise SourceError(f"there is no folder {path}", source=str(path))
+        try:
+            if is_git_directory(path):
+                return await self._committed(bare_repository(path), prefix="")
+            path = path.resolve()
+            repository = enclosing_repository(path)
+            if self._ref:
+                if repository is None or repository.work_tree is None:
+                    raise SourceError(
+                        f"{path} is no git repository, so that it has no {self._ref}",
+                        source=str(path),
+                    )
+                prefix = path.relative_to(repository.work_tree).as_posix()
+                return await self._committed(repository, prefix="" if prefix == "." else prefix)
+            if self._work_tree is None:
+                self._work_tree = WorkTree(path, git=self._git)
+            snapshot = await self._work_tree.snapshot(repository)
+        except GitError as error:
+            raise SourceError(f"cannot read {self._path}: {error.output}") from error
+        except PermissionError as error:
+            raise SourceError(f"cannot read {self._path}: {error}") from error
+        return replace(snapshot, revision=self._described(snapshot.revision))
+
+    def _described(self, revision: Revision) -> Revision:
+        name = self._path.parent.name if self._path.name == ".git" else self._path.name
+        return replace(
+            revision,
+            source=str(self._path),
+            ref="" if self._ref == "HEAD" else self._ref,
+            title=name.removesuffix(".git") or str(self._path),
+        )
+
+    async def _committed(self, repository: Repository, *, prefix: str) -> Snapshot:
+        repository.check()
+        environment = self._git.environment(alternates=repository.objects)
+        ref = self._ref or "HEAD"
+        named = repository.commit_or_tag(ref)
+        if not named and re.fullmatch(r"[0-9a-f]{7,40}", ref):
+            named = ref
+        try:
+            commit = await self._parse(f"{named}^{{commit}}", environment) if named else ""
+        except GitError:
+            commit = ""
+        if not commit:
+            raise SourceError(f"{self._path} has no branch, tag or commit {ref}", ref=ref)
+        try:
+            tree = await self._parse(f"{commit}:{prefix}", environment)
+        except GitError as error:
+            raise SourceError(f"{prefix} does not exist in {ref}", ref=ref) from error
+        await self._import(tree, environment)
+        return Snapshot(
+            revision=self._described(Revision(tree=tree, commit=commit, base_commit=commit))
+        )
+
+    async def _parse(self, expression: str, environment: dict[str, str]) -> str:
+        output = await self._git.run(
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            expression,
+            environment=environment,
+        )
+        return output.decode().strip().removeprefix("--end-of-options").strip()
+
+    async def _import(self, tree: str, environment: dict[str, str]) -> None:
+        """Copies the objects of a tree into our store; blobs the source lacks stay missing."""
+        marker = self._git.directory / "ackrep-imported" / tree
+        if marker.exists():
+            return
+        listed = await self._git.run(
+            "rev-list",
+            "--objects",
+            "--no-object-names",
+            "--missing=allow-any",
+            "--no-walk",
+            tree,
+            environment=environment,
+        )
+        known = await self._git.run("cat-file", "--batch-check", "--buffer", given=listed)
+        lacking = b"".join(
+            line.split()[0] + b"\n" for line in known.splitlines() if line.endswith(b" missing")
+        )
+        if lacking:
+            packs = self._git.directory / "objects" / "pack"
+            packs.mkdir(parents=True, exist_ok=True)
+            await self._git.run(
+                "pack-objects", "-q", str(packs / "pack"), given=lacking, environment=environment
+            )
+        marker.parent.mkdir(exist_ok=True)
+        marker.touch()
+
+
+class UrlSource:
+    """A repository on another machine, fetched without history."""
+
+    def __init__(self, url: str, *, ref: str, git: Git, timeout: float) -> None:
+        self._url = url
+        self._shown = without_credentials(url)
+        self._ref = ref
+        self._git = git
+        self._timeout = timeout
+
+    async def snapshot(self) -> Snapshot:
+        """As the port says."""
+        try:
+            await self._git.run(
+                "fetch",
+                "--quiet",
+                "--depth=1",
+                "--no-tags",
+                "--no-recurse-submodules",
+                "--no-write-fetch-head",
+                "--force",
+                "--",
+                self._url,
+                f"+{self._ref or 'HEAD'}:{_FETCHED}",
+                timeout=self._timeout,
+            )
+            output = await self._git.run(
+                "rev-parse", "--verify", f"{_FETCHED}^{{commit}}", f"{_FETCHED}^{{tree}}"
+            )
+        except GitError as error:
+            raise self._explained(error) from error
+        commit, tree = output.decode().split()
+        assert OBJECT_ID.fullmatch(tree)  # noqa: S101  # our store is a SHA-1 one
+        path = self._shown.rstrip("/").rpartition(":" if _SCP.fullmatch(self._url) else "/")[2]
+        return Snapshot(
+            revision=Revision(
+                tree=tree,
+                commit=commit,
+                base_commit=commit,
+                source=self._shown,
+                ref=self._ref,
+                title=PurePosixPath(path).name.removesuffix(".git"),
+            )
+        )
+
+    def _explained(self, error: GitError) -> SourceError | UnavailableError:
+        said = error.output.replace(self._url, self._shown)
+        message = f"cannot fetch {self._ref or 'HEAD'} from {self._shown}: {said}"
+        if any(words in said for words in _UNREADABLE):
+            return SourceError(message, source=self._shown)
+        return UnavailableError(message, source=self._shown)
