@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -180,10 +180,20 @@ class Git:
         directory: Path | None = None,
     ) -> tuple[bytes, str]:
         """As `run`, and returns what it wrote to standard error too."""
-        process = await self.start(*arguments, environment=environment, directory=directory)
+        process = await self.start(
+            *arguments,
+            environment=environment,
+            stdin=PIPE if given else DEVNULL,
+            directory=directory,
+        )
         try:
             async with asyncio.timeout(timeout):
-                output, errors = await process.communicate(given)
+                output, errors, _ = await asyncio.gather(
+                    _reader(process.stdout).read(),
+                    _reader(process.stderr).read(),
+                    _feed(process, given),
+                )
+                await process.wait()
         except TimeoutError as error:
             raise UnavailableError(f"git {arguments[0]} took longer than {timeout:g} s") from error
         finally:
@@ -285,14 +295,26 @@ def _writer(process: Process) -> asyncio.StreamWriter:
     return process.stdin
 
 
-def _reader(process: Process) -> asyncio.StreamReader:
-    assert process.stdout is not None  # noqa: S101  # started with a pipe
-    return process.stdout
+def _reader(pipe: asyncio.StreamReader | None) -> asyncio.StreamReader:
+    assert pipe is not None  # noqa: S101  # started with a pipe
+    return pipe
+
+
+async def _feed(process: Process, given: bytes) -> None:
+    """Writes standard input; a process that ends without reading it says why by itself."""
+    if not given:
+        return
+    writer = _writer(process)
+    # uvloop raises RuntimeError where the pipe is closed already.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError, RuntimeError):
+        writer.write(given)
+        await writer.drain()
+        writer.close()
 
 
 async def _header(process: Process) -> int | None:
     """Size of the next object, or None if it is missing."""
-    line = await _reader(process).readline()
+    line = await _reader(process.stdout).readline()
     if not line.endswith(b"\n"):
         raise GitError(process.returncode or -1, "cat-file ended early")
     parts = line.split()
@@ -302,7 +324,7 @@ async def _header(process: Process) -> int | None:
 async def _content(process: Process, size: int, *, piece: int = _READ) -> AsyncIterator[bytes]:
     left = size
     while left:
-        data = await _reader(process).readexactly(min(left, piece))
+        data = await _reader(process.stdout).readexactly(min(left, piece))
         left -= len(data)
         yield data
-    await _reader(process).readexactly(1)  # the line break after each object
+    await _reader(process.stdout).readexactly(1)  # the line break after each object
