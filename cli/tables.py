@@ -22,6 +22,13 @@ def plain(text: str, style: str = "") -> Text:
     return Text(" ".join(harmless(text, colour=False).split()), style=style)
 
 
+def _shrinking(text: str, style: str = "") -> Text:
+    """Text in a column that gives way first where the terminal is too narrow."""
+    found = plain(text, style)
+    found.no_wrap, found.overflow = True, "ellipsis"
+    return found
+
+
 def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
 
@@ -31,17 +38,17 @@ def entity_table(entities: Iterable[catalog_pb2.Entity], *, width: int) -> Table
     table = _table()
     table.add_column("Key", style="cyan", no_wrap=True)
     table.add_column("Type", no_wrap=True)
-    table.add_column("Title", no_wrap=True, overflow="ellipsis", ratio=2 if width >= WIDE else None)
+    table.add_column("Title")
     if width >= WIDE:
-        table.add_column("Description", no_wrap=True, overflow="ellipsis", style="dim", ratio=3)
+        table.add_column("Description", style="dim")
     for entity in entities:
         row: list[RenderableType] = [
             plain(entity.key),
             plain(documents.entity_type(entity.type).replace("_", " ")),
-            plain(entity.title),
+            _shrinking(entity.title),
         ]
         if width >= WIDE:
-            row.append(plain(entity.short_description))
+            row.append(_shrinking(entity.short_description))
         table.add_row(*row)
     return table
 
@@ -65,25 +72,25 @@ def verdict_table(
     wide = width >= WIDE
     table = _table()
     table.add_column("Key", style="cyan", no_wrap=True)
-    table.add_column("Title", no_wrap=True, overflow="ellipsis", min_width=20)
+    table.add_column("Title")
     table.add_column("Type", no_wrap=True, style="dim")
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Seconds", justify="right", no_wrap=True)
     if wide:
-        table.add_column("Message", no_wrap=True, overflow="ellipsis", style="dim")
+        table.add_column("Message", style="dim")
     below: list[Text] = []
     for check in checks:
         key = documents.last(check.entity)
         entity = entities.get(key, catalog_pb2.Entity())
         row: list[RenderableType] = [
             plain(key),
-            plain(entity.title),
+            _shrinking(entity.title),
             plain(documents.entity_type(entity.type).replace("_", " ")),
             verdict_text(check.verdict),
             Text(f"{run_seconds(check):.1f}"),
         ]
         if wide:
-            row.append(plain(check.result.message))
+            row.append(_shrinking(check.result.message))
         elif check.verdict != check_pb2.VERDICT_SUCCESS and check.result.message:
             below.append(Text.assemble((f"{key}  ", "cyan"), plain(check.result.message, "dim")))
         table.add_row(*row)
@@ -141,7 +148,7 @@ def run_table(runs: Iterable[check_pb2.Run]) -> Table:
     table.add_column("Run", no_wrap=True, style="cyan")
     table.add_column("Finished", justify="right", no_wrap=True)
     table.add_column("Verdicts")
-    table.add_column("Title", overflow="ellipsis", no_wrap=True)
+    table.add_column("Title")
     for run in runs:
         ways = Text(", ").join(
             Text(
@@ -154,7 +161,7 @@ def run_table(runs: Iterable[check_pb2.Run]) -> Table:
             documents.last(run.name),
             f"{run.finished_count}/{run.check_count}",
             ways,
-            plain(run.title),
+            _shrinking(run.title),
         )
     return table
 

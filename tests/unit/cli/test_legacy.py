@@ -1,0 +1,46 @@
+"""The spellings of 2022."""
+
+import click
+import pytest
+
+from cli.legacy import translate
+
+SPELLINGS = [
+    ("-c UXMFA", "check UXMFA"),
+    ("-c system_models/lorenz_system", "check system_models/lorenz_system"),
+    ("--check UXMFA", "check UXMFA"),
+    ("--check=UXMFA", "check UXMFA"),
+    ("-cwd UXMFA", "check --backend docker UXMFA"),
+    ("--check-with-docker UXMFA", "check --backend docker UXMFA"),
+    ("-l ../ackrep_data", "--repository ../ackrep_data sync"),
+    ("--load-repo-to-db .", "--repository . sync"),
+    ("--key", "key --with-label"),
+    ("--show-entity-info UXMFA", "show UXMFA"),
+    ("--check-all-entities", "check --all"),
+    ("--check-all-entities -ut", "check --all"),
+    ("--log 10 -c UXMFA", "check UXMFA"),
+    ("-C data -c UXMFA", "-C data check UXMFA"),
+    ("--repository data --json -c UXMFA --force", "--repository data --json check UXMFA --force"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), SPELLINGS)
+def test_translated(old: str, new: str) -> None:
+    """An old spelling means the same as today's."""
+    assert translate(old.split()) == new.split()
+
+
+@pytest.mark.parametrize(
+    "today",
+    ["", "--version", "-C data up", "check UXMFA", "list --text -c", "show UXMFA --json", "--help"],
+)
+def test_todays_words_stay(today: str) -> None:
+    """What is no old spelling is left alone, and nothing after a command's name is looked at."""
+    assert translate(today.split()) == today.split()
+
+
+@pytest.mark.parametrize("old", ["-c", "--show-entity-info", "--jupyter CDAMA", "-n", "-rie CDAMA"])
+def test_refused(old: str) -> None:
+    """A missing value, and an option that has not come over yet, are usage errors."""
+    with pytest.raises(click.UsageError):
+        translate(old.split())
