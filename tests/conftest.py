@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.nats_servers import NatsServer, running_nats
 from tests.postgres import PostgresServer, ProgramsMissingError, postgres_server
 from tests.requirements import need
 
@@ -23,3 +24,10 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     """SQLAlchemy URL (asyncpg) of an empty database that is dropped after the test."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A nats-server with JetStream of this test alone."""
+    with running_nats(tmp_path_factory.mktemp("nats")) as server:
+        yield server

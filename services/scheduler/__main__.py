@@ -1,0 +1,136 @@
+"""The scheduler's process: builds the adapters, serves, stops in reverse order."""
+
+import asyncio
+import contextlib
+import logging
+from datetime import UTC, datetime, timedelta
+
+import grpc
+
+from ackrep.scheduler.v1 import dispatch_pb2_grpc, scheduler_pb2_grpc
+from services import lifetime, logs, rpc
+from services.scheduler.app import Scheduler
+from services.scheduler.artefacts import FileArtefacts
+from services.scheduler.bells import Bells
+from services.scheduler.catalog import GrpcCatalog
+from services.scheduler.dispatch import Dispatch
+from services.scheduler.jobs import NatsBroker
+from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
+from services.scheduler.messages import announce
+from services.scheduler.servicer import DispatchServicer, SchedulerServicer
+from services.scheduler.settings import Settings
+from services.scheduler.sql import Database, sql_store
+from services.scheduler.watch import Watch
+from services.settings import load
+
+log = logging.getLogger(__name__)
+
+_SERVICES = ("ackrep.scheduler.v1.SchedulerService", "ackrep.scheduler.v1.DispatchService")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs the scheduler until `stop` is set."""
+    lease_for = timedelta(seconds=settings.lease_seconds)
+    runner_memory = timedelta(seconds=settings.runner_memory_seconds)
+    bells = Bells()
+    async with contextlib.AsyncExitStack() as stack:
+        database = Database(settings.database)
+        stack.push_async_callback(database.close)
+        await database.prepare()
+        store = sql_store(database, announce=announce)
+        artefacts = FileArtefacts(settings.artefacts)
+        channel = await stack.enter_async_context(rpc.dial(settings.catalog, token=settings.token))
+        broker = NatsBroker(settings.nats, token=settings.token)
+        scheduler = Scheduler(
+            store=store,
+            catalog=GrpcCatalog(channel),
+            bells=bells,
+            clock=_now,
+            limits=settings.limits,
+            pool=settings.pool,
+            runner_memory=runner_memory,
+        )
+        dispatch = Dispatch(
+            store=store,
+            artefacts=artefacts,
+            bells=bells,
+            clock=_now,
+            retries=settings.retries,
+            lease_for=lease_for,
+        )
+        watch = Watch(store=store, broker=broker, artefacts=artefacts, bells=bells)
+        relay = Relay(store=store, broker=broker)
+        dispatcher = Dispatcher(
+            store=store,
+            broker=broker,
+            clock=_now,
+            minimum=settings.window,
+            runner_memory=runner_memory,
+        )
+
+        async def pools() -> list[str]:
+            known = await store.runners.list_all(since=_now() - runner_memory)
+            return sorted({settings.pool, *(runner.pool for runner in known)})
+
+        reconciler = Reconciler(
+            store=store,
+            broker=broker,
+            clock=_now,
+            bells=bells,
+            pools=pools,
+            lease_for=lease_for,
+            retries=settings.retries,
+        )
+        # Runners could not reach us while we were away: nobody loses a lease for that.
+        graced = await store.queue.extend_leases(until=_now() + lease_for)
+        if graced:
+            log.info(f"{graced} checks are held by runners; they get {lease_for} to be heard of")
+
+        def register(server: grpc.aio.Server) -> None:
+            scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server(
+                SchedulerServicer(
+                    scheduler=scheduler, watch=watch, store=store, artefacts=artefacts
+                ),
+                server,
+            )
+            dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(
+                DispatchServicer(dispatch=dispatch, settings=settings), server
+            )
+
+        await stack.enter_async_context(
+            running(
+                broker.run(asyncio.Event()),
+                forever(relay.run_once, bell=bells.outbox, name="outbox relay"),
+                forever(dispatcher.run_once, bell=bells.queue, name="dispatcher"),
+                reconciler.run(every=settings.reconcile_seconds),
+            )
+        )
+        await stack.enter_async_context(
+            rpc.serving(
+                address=settings.address,
+                token=settings.token,
+                register=register,
+                services=_SERVICES,
+                grace=1.0,
+            )
+        )
+        await stop.wait()
+
+
+def main() -> None:
+    """Runs the scheduler with the settings of the environment."""
+
+    async def run(stop: asyncio.Event) -> None:
+        settings = load(Settings, service="scheduler")
+        logs.configure(service="scheduler", style=settings.log_format)
+        await serve(settings, stop)
+
+    lifetime.run(run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What runners ask of the scheduler: claims, leases, artefacts, verdicts."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from functools import partial
+
+from services.errors import ArtefactMissingError
+from services.scheduler.bells import Bells
+from services.scheduler.domain import machine
+from services.scheduler.domain.check import Check, Result, Runner
+from services.scheduler.domain.machine import Directive, Retries
+from services.scheduler.messages import with_queue_phase
+from services.scheduler.ports import Artefacts, Change, Clock, Store, Transition
+
+
+class Dispatch:
+    """Use cases of `DispatchService`."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        artefacts: Artefacts,
+        bells: Bells,
+        clock: Clock,
+        retries: Retries,
+        lease_for: timedelta,
+    ) -> None:
+        self._store = store
+        self._artefacts = artefacts
+        self._bells = bells
+        self._clock = clock
+        self._retries = retries
+        self._lease_for = lease_for
+
+    async def register(self, runner: Runner) -> None:
+        """Makes a runner known, and ends the attempts that died with its earlier incarnations."""
+        now = self._clock()
+        runner = dataclasses.replace(runner, heartbeat_time=now)
+        for check in await self._store.runners.register(runner):
+            await self._change(
+                check,
+                partial(
+                    machine.restart,
+                    runner=runner.id,
+                    incarnation=runner.incarnation,
+                    now=now,
+                    retries=self._retries,
+                ),
+            )
+        self._bells.queue.ring()
+
+    async def claim(self, check: str, *, runner: str, incarnation: str, claim_id: str) -> Check:
+        """Makes an attempt; see `machine.claim`."""
+        change = await self._change(
+            check,
+            partial(
+                machine.claim,
+                runner=runner,
+                incarnation=incarnation,
+                claim_id=claim_id,
+                now=self._clock(),
+                lease_for=self._lease_for,
+            ),
+        )
+        self._bells.queue.ring()  # there is room in the window
+        return change.after
+
+    async def heartbeat(
+        self,
+        *,
+        runner: str,
+        incarnation: str,
+        attempts: Sequence[tuple[str, int]],
+        free_slots: int,
+        draining: bool,
+    ) -> list[Directive] | None:
+        """Renews leases. Nothing comes back for an incarnation that is not registered."""
+        now = self._clock()
+        directives = await self._store.runners.heartbeat(
+            runner=runner,
+            incarnation=incarnation,
+            attempts=attempts,
+            free_slots=free_slots,
+            draining=draining,
+            now=now,
+            expires=now + self._lease_for,
+        )
+        if free_slots:
+            self._bells.queue.ring()
+        return directives
+
+    async def start(self, check: str, *, attempt: int) -> None:
+        """Notes that code runs; see `machine.start`."""
+        await self._change(check, partial(machine.start, attempt=attempt, now=self._clock()))
+
+    async def finish(
+        self, check: str, *, attempt: int, result: Result, last_sequence: int
+    ) -> Check:
+        """Ends an attempt with a result; see `machine.finish`.
+
+        Raises:
+            ArtefactMissingError: The store lacks an artefact of the result; nothing was changed.
+        """
+        named = [file.sha256 for file in result.artefacts]
+        missing = await self._artefacts.missing([*named, result.log] if result.log else named)
+        if missing:
+            raise ArtefactMissingError(
+                f"upload first: {', '.join(f'artefacts/{digest}' for digest in missing[:10])}",
+                missing=",".join(missing[:10]),
+            )
+        now = self._clock()
+
+        def transition(present: Check) -> Check:
+            waited = (
+                (present.lease.claim_time - present.create_time).total_seconds()
+                if present.lease
+                else 0.0
+            )
+            return machine.finish(
+                present,
+                attempt=attempt,
+                result=dataclasses.replace(
+                    result, payload=with_queue_phase(result.payload, seconds=waited)
+                ),
+                last_sequence=last_sequence,
+                now=now,
+                retries=self._retries,
+            )
+
+        return (await self._change(check, transition)).after
+
+    async def release(self, check: str, *, attempt: int, reason: str) -> Check:
+        """Takes a check back; see `machine.release`."""
+        change = await self._change(
+            check, partial(machine.release, attempt=attempt, reason=reason, now=self._clock())
+        )
+        return change.after
+
+    async def find_missing(self, digests: Sequence[str]) -> list[str]:
+        """Lists those artefacts that the store does not hold."""
+        return await self._artefacts.missing(digests)
+
+    async def upload(self, digest: str, *, size: int, chunks: AsyncIterator[bytes]) -> None:
+        """Stores an artefact."""
+        await self._artefacts.put(digest, size=size, chunks=chunks)
+
+    async def _change(self, check: str, transition: Transition) -> Change:
+        change = await self._store.checks.update(check, transition)
+        if change.after is not change.before:
+            self._bells.check_changed(check)
+            self._ring_queue(change.after)
+        return change
+
+    def _ring_queue(self, check: Check) -> None:
+        """Wakes the dispatcher when a check that went back to the queue may be published."""
+        if check.finished or check.lease is not None:
+            return
+        if check.not_before is None:
+            self._bells.queue.ring()
+            return
+        delay = (check.not_before - self._clock()).total_seconds()
+        asyncio.get_running_loop().call_later(max(0.0, delay), self._bells.queue.ring)

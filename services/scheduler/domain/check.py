@@ -1,0 +1,199 @@
+"""Checks, runs and runners as plain values.
+
+Numbers of `State` and `Verdict` are those of the protos, so that they translate by value.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+
+SCHEDULER_SEQUENCE = 2**40
+"""Sequence of a final event that the scheduler wrote by itself: sorts after all of an attempt."""
+
+
+class State(IntEnum):
+    """Where a check stands."""
+
+    QUEUED = 1
+    PREPARING = 2
+    RUNNING = 3
+    FINISHED = 4
+
+
+ACTIVE = frozenset({State.PREPARING, State.RUNNING})
+"""States in which a runner holds the check."""
+
+
+class Verdict(IntEnum):
+    """What came out of a check."""
+
+    SUCCESS = 1
+    INACCURATE = 2
+    SCRIPT_ERROR = 3
+    TIMED_OUT = 4
+    LIMIT_EXCEEDED = 5
+    INFRASTRUCTURE_ERROR = 6
+    CANCELLED = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a check may use."""
+
+    wall_seconds: float = 300.0
+    """Elapsed time."""
+    cpu_seconds: float = 300.0
+    """Processor time."""
+    memory_bytes: int = 2 * 1024**3
+    """Memory of all its processes together."""
+    processes: int = 128
+    """Processes and threads."""
+    file_bytes: int = 64 * 1024**2
+    """Size of one file."""
+    output_bytes: int = 8 * 1024**2
+    """Standard output and error together."""
+    artefact_bytes: int = 256 * 1024**2
+    """All artefacts together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """A file that a check produced."""
+
+    sha256: str
+    path: str
+    size: int
+    content_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a check ended.
+
+    `payload` is the whole result as it arrived (serialised, opaque here); empty where the
+    scheduler wrote the result by itself.
+    """
+
+    verdict: Verdict
+    message: str = ""
+    artefacts: tuple[Artefact, ...] = ()
+    log: str = ""
+    """sha256 of the log artefact; empty where nothing ran."""
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedAttempt:
+    """An attempt that ended without a verdict."""
+
+    attempt: int
+    runner: str
+    reason: str
+    end_time: datetime
+    reported: bool = False
+    """True if its runner ended it itself (release or failure), so that repeating is no error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """The right of one runner to run the present attempt."""
+
+    runner: str
+    incarnation: str
+    claim_id: str
+    claim_time: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One request to run one entity at one revision in one environment."""
+
+    id: str
+    entity: str
+    """Key."""
+    revision: str
+    """Tree id."""
+    environment: str
+    """Name of the environment."""
+    inputs_digest: str
+    create_time: datetime
+    commit: str = ""
+    run: str = ""
+    """Id of the run it was created for; empty for a single check."""
+    pool: str = "default"
+    priority: int = 0
+    """Higher goes first."""
+    seed: int = 0
+    limits: Limits = field(default_factory=Limits)
+    state: State = State.QUEUED
+    attempt: int = 0
+    """Attempts made: the number of claims."""
+    failures: int = 0
+    """Attempts that count towards the limit of infrastructure failures."""
+    not_before: datetime | None = None
+    """Queued, but not to be claimed earlier (back-off)."""
+    lease: Lease | None = None
+    start_time: datetime | None = None
+    finish_time: datetime | None = None
+    cancel_requested: bool = False
+    failed_attempts: tuple[FailedAttempt, ...] = ()
+    result: Result | None = None
+    finished_by: int = 0
+    """Attempt whose runner finished it; 0 where the scheduler did."""
+    final_sequence: int = 0
+    """Sequence of the event that carries the verdict, within `attempt`."""
+    change: int = 0
+    """Number of its last change, counted over all checks; set by the store."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has a verdict."""
+        return self.state is State.FINISHED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A named group of checks."""
+
+    id: str
+    title: str
+    revision: str
+    commit: str
+    create_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """A run and how far it is."""
+
+    run: Run
+    check_count: int = 0
+    verdicts: tuple[tuple[Verdict, int], ...] = ()
+    finish_time: datetime | None = None
+
+    @property
+    def finished_count(self) -> int:
+        """Number of its checks that have a verdict."""
+        return sum(count for _, count in self.verdicts)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all its checks have a verdict."""
+        return self.finished_count >= self.check_count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """What is known of a runner."""
+
+    id: str
+    incarnation: str
+    pool: str
+    slots: int
+    backend: str
+    runtime_version: str
+    host: str
+    heartbeat_time: datetime
+    free_slots: int = 0
+    draining: bool = False

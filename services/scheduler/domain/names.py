@@ -1,0 +1,64 @@
+"""Ids and resource names."""
+
+import re
+import secrets
+import time
+
+from services.errors import InvalidArgumentError
+
+_HEX = re.compile(r"[0-9a-f]{32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"[A-Z0-9]{5}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+_last = 0
+
+
+def new_id() -> str:
+    """Makes an id of 32 hexadecimal digits that sorts by time (as UUID version 7).
+
+    Ids of one process rise strictly: the fraction of the millisecond is part of the time.
+    """
+    global _last  # noqa: PLW0603  # the one counter of the process
+    stamp = time.time_ns() * 4096 // 1_000_000
+    _last = stamp = max(stamp, _last + 1)
+    milliseconds, fraction = divmod(stamp, 4096)
+    tail = secrets.randbits(62) | 1 << 63
+    return f"{milliseconds & (1 << 48) - 1:012x}7{fraction:03x}{tail:016x}"
+
+
+def check_id(name: str) -> str:
+    """Reads `checks/{id}`."""
+    return _id(name, "checks", _HEX)
+
+
+def run_id(name: str) -> str:
+    """Reads `runs/{id}`."""
+    return _id(name, "runs", _HEX)
+
+
+def runner_id(name: str) -> str:
+    """Reads `runners/{id}`."""
+    return _id(name, "runners", _WORD)
+
+
+def artefact_id(name: str) -> str:
+    """Reads `artefacts/{sha256}`."""
+    return _id(name, "artefacts", _SHA256)
+
+
+def entity_key(name: str) -> str:
+    """Reads `entities/{KEY}`."""
+    return _id(name, "entities", _KEY)
+
+
+def environment_name(name: str) -> str:
+    """Reads `environments/{name}`."""
+    return _id(name, "environments", _WORD)
+
+
+def _id(name: str, collection: str, pattern: re.Pattern[str]) -> str:
+    prefix, _, tail = name.partition("/")
+    if prefix != collection or not pattern.fullmatch(tail):
+        raise InvalidArgumentError(f"{name!r} is no name of the form {collection}/…", name=name)
+    return tail

@@ -1,0 +1,308 @@
+"""What the scheduler needs of the world: a store, a broker, a catalog, files, a clock."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from services.scheduler.domain.check import Artefact, Check, Run, Runner, RunSummary
+from services.scheduler.domain.listing import CheckFilter
+from services.scheduler.domain.machine import Directive
+from services.scheduler.domain.window import QueueGroup
+
+Clock = Callable[[], datetime]
+"""Tells the time, in UTC."""
+
+Transition = Callable[[Check], Check]
+"""One of the changes of `domain.machine`, with all arguments but the check bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message for watchers that a transaction wants published."""
+
+    subject: str
+    message_id: str
+    """The broker drops a second message of the same id."""
+    payload: bytes
+    number: int = 0
+    """Place in the outbox; set by the store."""
+
+
+Announce = Callable[[Check | None, Check], Sequence[Message]]
+"""Says which messages a change of a check (from, to) calls for; from nothing where it is new."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A check before and after a transition; the same object where nothing changed."""
+
+    before: Check
+    after: Check
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """A job message to be, or that was, published."""
+
+    check: str
+    pool: str
+    environment: str
+    attempt: int
+    """Attempts made before."""
+    number: int
+    """Counts publications of the check; part of the message id."""
+    sequence: int = 0
+    """Where the message lies in the stream; 0 before it is published."""
+
+
+class Checks(Protocol):
+    """Checks and their results. Each method is one transaction, durable when it returns."""
+
+    async def create(self, check: Check, *, request_id: str = "") -> tuple[Check, bool]:
+        """Adds a check, and says whether it did.
+
+        Otherwise gives the one that the same request made before, or the equal active one.
+        """
+
+    async def get(self, id: str) -> Check:  # noqa: A002
+        """Gets a check.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+
+    async def update(self, id: str, transition: Transition) -> Change:  # noqa: A002
+        """Changes a check by a transition, alone; what it announces goes into the outbox.
+
+        Raises:
+            NotFoundError: There is none of that id.
+            Error: Whatever the transition raised; nothing was changed.
+        """
+
+    async def list_page(self, condition: CheckFilter, *, limit: int, before: str) -> list[Check]:
+        """Lists checks older than the id `before` (all where empty), newest first."""
+
+    async def artefact(self, sha256: str) -> Artefact | None:
+        """Gets an artefact of any finished check."""
+
+
+class Runs(Protocol):
+    """Runs. Each method is one transaction, durable when it returns."""
+
+    async def create(
+        self, run: Run, checks: Sequence[Check], *, request_id: str = ""
+    ) -> tuple[RunSummary, bool]:
+        """Adds a run with its checks, and says whether it did; equal active checks are shared.
+
+        Otherwise gives the one that the same request made before.
+        """
+
+    async def get(self, id: str) -> RunSummary:  # noqa: A002
+        """Gets a run.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+
+    async def list_page(self, *, limit: int, before: str) -> list[RunSummary]:
+        """Lists runs older than the id `before` (all where empty), newest first."""
+
+    async def changes(self, id: str, *, after: int, limit: int) -> list[Check]:  # noqa: A002
+        """Lists the checks of a run that changed after a change number, in order of change."""
+
+
+class Queue(Protocol):
+    """The queue in the store, and the leases."""
+
+    async def groups(self, *, now: datetime) -> list[QueueGroup]:
+        """Lists the groups that have checks waiting for publication."""
+
+    async def waiting(
+        self, *, pool: str, environment: str, now: datetime, limit: int
+    ) -> list[Publication]:
+        """Lists the next checks of a group to publish, in the order of the queue."""
+
+    async def mark_published(self, done: Sequence[Publication], *, now: datetime) -> None:
+        """Notes where the job messages of still queued checks lie."""
+
+    async def published(self, *, before: datetime) -> list[Publication]:
+        """Lists queued checks whose job messages were published before a time."""
+
+    async def unpublish(self, lost: Sequence[Publication]) -> None:
+        """Puts queued checks whose job messages are lost back, to be published anew."""
+
+    async def expired(self, *, now: datetime) -> list[str]:
+        """Lists the ids of active checks whose lease has run out."""
+
+    async def extend_leases(self, *, until: datetime) -> int:
+        """Makes no lease end before a time, and says how many there are."""
+
+
+class Outbox(Protocol):
+    """Messages that committed transactions want published."""
+
+    async def pending(self, *, limit: int) -> list[Message]:
+        """Lists the oldest messages."""
+
+    async def remove(self, numbers: Sequence[int]) -> None:
+        """Forgets messages that the broker has."""
+
+
+class Runners(Protocol):
+    """The runners that were heard of."""
+
+    async def register(self, runner: Runner) -> list[str]:
+        """Makes a runner known.
+
+        Gives the ids of the active checks that earlier incarnations of it hold.
+        """
+
+    async def heartbeat(
+        self,
+        *,
+        runner: str,
+        incarnation: str,
+        attempts: Sequence[tuple[str, int]],
+        free_slots: int,
+        draining: bool,
+        now: datetime,
+        expires: datetime,
+    ) -> list[Directive] | None:
+        """Renews the leases of a runner and says what to do with each attempt.
+
+        Gives nothing if this incarnation is not known.
+        """
+
+    async def list_all(self, *, since: datetime) -> list[Runner]:
+        """Lists the runners heard of since a time, by id."""
+
+    async def held(self) -> list[tuple[str, str]]:
+        """Lists runner and check id of each active check."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """All of the above over one database."""
+
+    checks: Checks
+    runs: Runs
+    queue: Queue
+    outbox: Outbox
+    runners: Runners
+
+
+class Artefacts(Protocol):
+    """Files addressed by their sha256."""
+
+    async def missing(self, digests: Sequence[str]) -> list[str]:
+        """Lists those of the digests that the store does not hold, in order."""
+
+    async def put(self, digest: str, *, size: int, chunks: AsyncIterator[bytes]) -> None:
+        """Stores a file; durable when it returns.
+
+        Raises:
+            InvalidArgumentError: The bytes do not have that digest or size.
+        """
+
+    def read(self, digest: str) -> AsyncIterator[bytes]:
+        """Streams a file in chunks.
+
+        Raises:
+            NotFoundError: There is none of that digest.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What the catalog says about the closure of a checkable entity."""
+
+    entity: str
+    """Key."""
+    revision: str
+    """Tree id."""
+    commit: str
+    environment: str
+    """Name of the environment that the entity asks for."""
+    digest: str
+    """Digest of the closure's content."""
+
+
+class Catalog(Protocol):
+    """The catalog, as far as checks need it."""
+
+    async def inputs(self, *, entity: str, revision: str) -> Inputs:
+        """Gets what a check of an entity depends on, at a revision or the current one.
+
+        Raises:
+            NotFoundError: There is no such entity or revision.
+            NotCheckableError: It has the wrong type, a dangling reference, or no environment.
+        """
+
+    async def revision(self, name: str) -> tuple[str, str]:
+        """Gets tree id and commit of a revision, of the current one where the name is empty.
+
+        Raises:
+            NotFoundError: It was never indexed.
+        """
+
+    async def checkable(self, *, revision: str) -> list[str]:
+        """Lists the keys of all checkable entities of a revision, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened in a check, as watchers get it."""
+
+    attempt: int
+    sequence: int
+    payload: bytes
+    """The whole event, serialised."""
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Where it stands in the order of events."""
+        return self.attempt, self.sequence
+
+
+class EventReader(Protocol):
+    """The events of one check while it runs."""
+
+    async def next(self) -> Event:
+        """Waits for the next event. May repeat events and leave some out after a disturbance."""
+
+
+class Broker(Protocol):
+    """JetStream: what is about to run, and what watchers see meanwhile."""
+
+    async def ensure(self, *, pools: Sequence[str]) -> None:
+        """Makes the streams and the runners' consumers exist.
+
+        Raises:
+            UnavailableError: The broker does not answer.
+        """
+
+    async def publish_job(self, job: Publication) -> int:
+        """Publishes a job message, and says where it lies.
+
+        Raises:
+            UnavailableError: The broker does not answer, or its stream is gone.
+        """
+
+    async def has_job(self, job: Publication) -> bool:
+        """Whether a published job message is still there.
+
+        Raises:
+            UnavailableError: The broker does not answer.
+        """
+
+    async def publish_event(self, message: Message) -> None:
+        """Publishes a message of the outbox.
+
+        Raises:
+            UnavailableError: The broker does not answer, or its stream is gone.
+        """
+
+    def events(self, check: str) -> AbstractAsyncContextManager[EventReader]:
+        """Reads the events of a check from their beginning, and goes on as they come."""

@@ -1,0 +1,73 @@
+"""Settings of the scheduler, read from `ACKREP_SCHEDULER_<FIELD>`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.scheduler.domain.check import Limits
+from services.scheduler.domain.machine import Retries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of the scheduler."""
+
+    token: str
+    """Shared secret of all services and NATS (`ACKREP_TOKEN`)."""
+    database: str
+    """SQLAlchemy URL, e.g. `sqlite:///state/scheduler.sqlite` or `postgresql://user@host/name`."""
+    artefacts: Path
+    """Folder of the artefact store; made if it does not exist."""
+    address: str = "127.0.0.1:5002"
+    """Where to listen, `host:port`; port 0 takes a free one."""
+    catalog: str = "127.0.0.1:5001"
+    """Address of the catalog, `host:port`."""
+    nats: str = "nats://127.0.0.1:4222"
+    """NATS server (`ACKREP_NATS`)."""
+    log_format: str = "pretty"
+    """`pretty` or `json` (`ACKREP_LOG_FORMAT`)."""
+    pool: str = "default"
+    """Pool of runners that checks go to."""
+    lease_seconds: float = 10.0
+    """How long a lease lasts without a heartbeat."""
+    heartbeat_seconds: float = 1.0
+    """How often runners are to send heartbeats."""
+    attempts: int = 3
+    """Failed attempts after which a check ends as an infrastructure error."""
+    window: int = 4
+    """Smallest number of queued checks per environment that are handed to NATS ahead."""
+    reconcile_seconds: float = 1.0
+    """How often to look for lost job messages and expired leases."""
+    runner_memory_seconds: float = 60.0
+    """How long a runner that is not heard of stays listed."""
+    wall_seconds: float = 300.0
+    """Limit of a check: elapsed time, seconds."""
+    cpu_seconds: float = 300.0
+    """Limit of a check: processor time, seconds."""
+    memory_bytes: int = 2 * 1024**3
+    """Limit of a check: memory."""
+    processes: int = 128
+    """Limit of a check: processes and threads."""
+    file_bytes: int = 64 * 1024**2
+    """Limit of a check: size of one file."""
+    output_bytes: int = 8 * 1024**2
+    """Limit of a check: standard output and error together."""
+    artefact_bytes: int = 256 * 1024**2
+    """Limit of a check: all its artefacts together."""
+
+    @property
+    def limits(self) -> Limits:
+        """What a check may use."""
+        return Limits(
+            wall_seconds=self.wall_seconds,
+            cpu_seconds=self.cpu_seconds,
+            memory_bytes=self.memory_bytes,
+            processes=self.processes,
+            file_bytes=self.file_bytes,
+            output_bytes=self.output_bytes,
+            artefact_bytes=self.artefact_bytes,
+        )
+
+    @property
+    def retries(self) -> Retries:
+        """How often infrastructure failures are tried again."""
+        return Retries(attempts=self.attempts)

@@ -1,0 +1,22 @@
+"""The store over SQLAlchemy: SQLite (one machine) or PostgreSQL (many)."""
+
+from services.scheduler.ports import Announce, Store
+from services.scheduler.sql.checks import SqlChecks
+from services.scheduler.sql.database import Database
+from services.scheduler.sql.outbox import SqlOutbox
+from services.scheduler.sql.queue import SqlQueue
+from services.scheduler.sql.runners import SqlRunners
+from services.scheduler.sql.runs import SqlRuns
+
+__all__ = ["Database", "sql_store"]
+
+
+def sql_store(database: Database, *, announce: Announce) -> Store:
+    """Puts the parts of the store over one database together."""
+    return Store(
+        checks=SqlChecks(database, announce=announce),
+        runs=SqlRuns(database, announce=announce),
+        queue=SqlQueue(database),
+        outbox=SqlOutbox(database),
+        runners=SqlRunners(database),
+    )
