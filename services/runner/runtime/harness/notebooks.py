@@ -26,24 +26,21 @@ class CellError(Exception):
 
 def run(running: "Running") -> Dict[str, Any]:
     """Execute all cells in a kernel of this environment; render it, whatever came out."""
-    import jupyter_client.manager
     import nbclient
     import nbclient.exceptions
     import nbformat
+    import traitlets.config
 
     folder = os.path.join(running.data_root, *running.plan["entity_path"].split("/"))
     source = os.path.join(folder, running.plan["notebook"])
     with running.phase("import"):
         book = nbformat.read(source, as_version=4)
-    manager = jupyter_client.manager.AsyncKernelManager(
-        kernel_name="python3",
-        # No network in here: sockets in the check's own temporary folder.
-        transport="ipc",
-        ip=os.path.join(os.environ["TMPDIR"], "k"),
-    )
+    # No network in here: sockets in the check's own temporary folder.
+    connection = {"transport": "ipc", "ip": os.path.join(os.environ["TMPDIR"], "k")}
     client = nbclient.NotebookClient(
         book,
-        km=manager,
+        config=traitlets.config.Config({"ConnectionFileMixin": connection}),
+        shutdown_kernel="immediate",
         timeout=None,
         kernel_name="python3",
         resources={"metadata": {"path": folder}},
