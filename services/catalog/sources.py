@@ -234,7 +234,7 @@ class UrlSource:
                 timeout=self._timeout,
             )
             output = await self._git.run(
-                "rev-parse", "--verify", f"{_FETCHED}^{{commit}}", f"{_FETCHED}^{{tree}}"
+                "rev-parse", f"{_FETCHED}^{{commit}}", f"{_FETCHED}^{{tree}}"
             )
         except GitError as error:
             raise self._explained(error) from error
