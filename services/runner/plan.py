@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from services.errors import NotCheckableError
+
 RUNTIME: Final = "@runtime"
 """Stands in `Plan.import_path` for the folder of our own `ackrep_core`."""
 DATA_ROOT: Final = ""
 """Stands in `Plan.import_path` for the data root itself."""
 
 
-class PlanError(Exception):
+class PlanError(NotCheckableError):
     """The closure does not say how to run this entity: an error of the entity, never of ours."""
 
 

@@ -50,11 +50,9 @@ class Output:
             while self._tail_bytes > self._tail_limit and self._tail:
                 old_stream, old = self._tail.popleft()
                 excess = self._tail_bytes - self._tail_limit
-                if len(old) > excess:
-                    kept = old[_boundary(old, excess) :]
+                kept = old[_boundary(old, excess) :] if len(old) > excess else b""
+                if kept:
                     self._tail.appendleft((old_stream, kept))
-                else:
-                    kept = b""
                 self._tail_bytes -= len(old) - len(kept)
                 self.dropped += len(old) - len(kept)
 
