@@ -193,7 +193,9 @@ class Fresh:
             os.read(self.handle, 4096)
         except BlockingIOError:
             pass
-        assert self._process is not None
+        if self._process is None:
+            # Something that a check had left has ended.
+            return False
         if not hasattr(os, "waitid"):
             return self._process.poll() is not None
         flags = os.WEXITED | os.WNOWAIT | os.WNOHANG

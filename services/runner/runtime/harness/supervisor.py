@@ -406,7 +406,6 @@ class Supervisor:
         ending = launching.Ending(0, 0.0, 0.0, 0)
         lost = ""
         if check.pid:
-            processes.kill_group(check.pid)
             try:
                 if not ended:
                     try:
@@ -418,7 +417,10 @@ class Supervisor:
                 lost = str(error)
         isolated = bool(self._configuration["isolated"]) and os.getpid() == 1
         known = set(self._launcher.known) | ({check.pid} if check.pid else set())
+        # First those that can be found, so that they are told; then, where there is no /proc, all.
         killed = processes.kill_strays(known, isolated, self._uid)
+        if check.pid:
+            processes.kill_group(check.pid)
         if check.pid and not lost:
             try:
                 ending = self._launcher.reap()

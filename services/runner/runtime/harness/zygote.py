@@ -3,11 +3,13 @@
 It never sees a check: requests travel past it in files that it only hands on. So nothing of one
 check can be found in the memory of the next. It does nothing but this loop:
 
-    F + file handles   fork a child with them            -> {"pid": ...}
+    F + file handles   hand them to the spare child      -> {"pid": ...}
                        ... when the child has ended      -> {"ended": true}
-    R                  reap it                           -> {"status": ..., "usage": [...]}
+    R                  reap it, fork the next spare      -> {"status": ..., "usage": [...]}
 
-A child that has ended stays a zombie until R, so that its id belongs to nobody else meanwhile.
+One spare child is forked ahead, when nothing of the former check is left, and waits for its
+handles: so no check waits for a fork. A child that has ended stays a zombie until R, so that its
+id belongs to nobody else meanwhile.
 """
 
 from __future__ import annotations
@@ -39,11 +41,19 @@ def main(control_fd: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configuration = json.loads(control.recv(1 << 20))
     _send(control, prepare(configuration))
+    spare = Spare(control)
     while True:
         request, handles = _receive(control)
         if not request:
             os._exit(0)
-        serve(control, handles)
+        if not spare.hand_over(handles):
+            # It was killed while it waited, for memory perhaps.
+            spare = Spare(control)
+            spare.hand_over(handles)
+        for handle in handles:
+            os.close(handle)
+        see_to_the_end(control, spare.pid)
+        spare = Spare(control)
 
 
 def prepare(configuration: Dict[str, Any]) -> Dict[str, Any]:
@@ -84,14 +94,39 @@ def prepare(configuration: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def serve(control: socket.socket, handles: List[int]) -> None:
-    """Fork one child and see it to its end."""
-    pid = os.fork()
-    if pid == 0:
-        control.close()
-        become(handles)
-    for handle in handles:
-        os.close(handle)
+class Spare:
+    """A child that waits for a check.
+
+    Args:
+        control: our end towards the supervisor, which the child must not keep.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self._feed, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            control.close()
+            self._feed.close()
+            become(theirs)
+        theirs.close()
+
+    def hand_over(self, handles: List[int]) -> bool:
+        """Give it its handles; whether it was there to take them."""
+        rights = array.array("i", handles)
+        try:
+            ended, _ = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                return False
+            self._feed.sendmsg([b"F"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        except OSError:
+            return False
+        finally:
+            self._feed.close()
+        return True
+
+
+def see_to_the_end(control: socket.socket, pid: int) -> None:
+    """Tell when a child has ended, and reap it when asked to."""
     _send(control, {"pid": pid})
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     _send(control, {"ended": True})
@@ -102,13 +137,20 @@ def serve(control: socket.socket, handles: List[int]) -> None:
     _send(control, {"status": status, "usage": [usage.ru_utime, usage.ru_stime, usage.ru_maxrss]})
 
 
-def become(handles: List[int]) -> None:
-    """Be the check's process, with these handles. Does not return."""
+def become(feed: socket.socket) -> None:
+    """Wait for the handles of a check, then be its process. Does not return."""
     try:
-        os.setsid()
-        place(handles)
-        from . import child
+        from . import child, processes
 
+        processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.setsid()
+        # Touch what every check touches: each page that is written to is copied once.
+        json.loads(json.dumps({"a": [[] for _ in range(2000)]}))
+        child.seed_generators(0)
+        request, handles = _receive(feed)
+        if not request:
+            os._exit(0)
+        place(handles)
         child.run(3, 4)
     finally:
         os._exit(70)
