@@ -128,9 +128,10 @@ def _say_result(
         ("  remarks", "; ".join(result.remarks)),
         ("  attempts", "" if check.attempt <= 1 else _attempts(check)),
         ("  saved", ", ".join(map(str, saved))) if saved else ("  files", kept),
-        ("  page", page),
     ]
     screen.print(tables.facts(rows))
+    if page:  # never folded, so that terminals let people click on it
+        screen.print(Text.assemble(("  page  ", "dim"), page), soft_wrap=True)
 
 
 def _attempts(check: check_pb2.Check) -> str:

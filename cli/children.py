@@ -4,6 +4,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from services.errors import UnavailableError
 from services.lifetime import PARENT_PIPE
+
+log = logging.getLogger(__name__)
 
 MAX_CRASHES = 5
 CRASH_WINDOW_SECONDS = 60.0
@@ -108,6 +111,7 @@ class Child:
                 return
             if code == REFUSED and not self.ready.is_set():
                 raise UnavailableError(self._refusal())
+            log.warning(f"the {self.name} ended with {_how(code)}")
             crashes.append(time.monotonic())
             if len(crashes) == MAX_CRASHES and crashes[-1] - crashes[0] < CRASH_WINDOW_SECONDS:
                 raise UnavailableError(
@@ -125,13 +129,15 @@ class Child:
             "ACKREP_PARENT": str(os.getpid()),
             "PYTHONUNBUFFERED": "1",
             "PYTHONSAFEPATH": "1",
+            # Services start git and pip; gRPC would report each fork.
+            "GRPC_ENABLE_FORK_SUPPORT": "0",
         }
-        with open(self.spec.log, "ab") as log:  # noqa: ASYNC230  # a local file, opened once
+        with open(self.spec.log, "ab") as output:  # noqa: ASYNC230  # a local file, opened once
             self._process = await asyncio.create_subprocess_exec(
                 *self.spec.command,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 cwd=self.spec.folder,
                 env=environment,
                 pass_fds=self.spec.inherit,
@@ -144,11 +150,14 @@ class Child:
         process = self._process
         if process is None or process.returncode is not None:
             return
+        begin = time.monotonic()
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), grace)
+            log.info(f"{self.name} stopped after {time.monotonic() - begin:.2f} s")
         except TimeoutError:
+            log.warning(f"{self.name} does not stop within {grace:.0f} s; killing it")
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

@@ -199,6 +199,7 @@ def _own_catalog(
                 "ACKREP_TOKEN": token,
                 "ACKREP_LOG_FORMAT": "pretty",
                 PARENT_PIPE: "1",
+                "GRPC_ENABLE_FORK_SUPPORT": "0",
             },
             start_new_session=True,  # Ctrl-C reaches this command, which then stops the catalog
         )

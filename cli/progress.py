@@ -17,6 +17,8 @@ from cli.client import Client
 from cli.screen import Screen
 
 _MAX_OUTPUT = 1024 * 1024
+_QUIET_SECONDS = 3.0
+"""Where progress cannot be drawn in place, at most one line of it in so many seconds."""
 _FINISHED = check_pb2.Check.STATE_FINISHED
 _PREPARING = check_pb2.Check.STATE_PREPARING
 
@@ -89,7 +91,7 @@ async def follow_check(
     watched = Watched(check)
     line = _Line(label)
     pending = ""
-    said = ""
+    said, said_at = "", 0.0
     with screen.live(line) as live:
         async for event in client.watch_check(check.name):
             body = event.WhichOneof("body")
@@ -111,9 +113,10 @@ async def follow_check(
             elif body == "gap" and not screen.json:
                 screen.end_line()
                 screen.note(f"[{event.gap.bytes} bytes of output were left out]")
-            if live is None and line.doing != said and body in {"check_changed", "progress"}:
-                said = line.doing
-                if said != "finished":
+            if live is None and body in {"check_changed", "progress"}:
+                quiet = body == "progress" and time.monotonic() < said_at + _QUIET_SECONDS
+                if line.doing not in {said, "finished"} and not quiet:
+                    said, said_at = line.doing, time.monotonic()
                     screen.end_line()
                     screen.note(f"{label.plain}: {said}")
         if pending:

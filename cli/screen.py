@@ -82,7 +82,9 @@ class Screen:
     def note(self, text: str, *, style: str = "dim") -> None:
         """A line of progress."""
         console = self._progress_console() if self._live else self.err
-        console.print(Text(text, style=style))
+        console.print(
+            Text(" ".join(harmless(text, colour=False).split()), style=style), soft_wrap=True
+        )
 
     def log(self, text: str) -> None:
         """Output of an entity, as it comes; whole lines only while progress is drawn."""

@@ -335,7 +335,8 @@ def service_settings(name: str, *, folder: Path, wishes: Wishes) -> dict[str, st
     if name == "runner":
         installed = Path(__file__).resolve().parent.parent / "environments"
         return {
-            "ACKREP_RUNNER_STATE": str(folder),
+            # Shared by all data repositories: it holds what can be made again, under locks.
+            "ACKREP_RUNNER_STATE": str(Path(wishes.state).parent / "runner"),
             "ACKREP_RUNNER_BACKEND": wishes.backend,
             "ACKREP_RUNNER_SLOTS": str(wishes.slots or min(os.cpu_count() or 1, 4)),
             "ACKREP_RUNNER_POOL": "default",
