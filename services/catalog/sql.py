@@ -271,9 +271,9 @@ def _conditions(filter_: Filter) -> Iterator[sa.ColumnElement[bool]]:
         among = versions.c.type.in_([type_.value for type_ in CHECKABLE])
         yield among if filter_.checkable else sa.not_(among)
     for path in filter_.paths:
-        yield sa.or_(
-            versions.c.path == path, versions.c.path.startswith(f"{path}/", autoescape=True)
-        )
+        # Not LIKE, which ignores case in SQLite.
+        below = sa.func.substr(versions.c.path, 1, len(path) + 1) == f"{path}/"
+        yield sa.or_(versions.c.path == path, below)
     for part in filter_.creators:
         yield versions.c.creator_folded.contains(part, autoescape=True)
     for part in filter_.texts:
