@@ -71,6 +71,32 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
             next_page_token=following,
         )
 
+    async def SyncRevision(
+        self, request: catalog_pb2.SyncRevisionRequest, context: Any
+    ) -> catalog_pb2.Revision:
+        raise NotImplementedError
+
+    async def ListRevisions(
+        self, request: catalog_pb2.ListRevisionsRequest, context: Any
+    ) -> catalog_pb2.ListRevisionsResponse:
+        raise NotImplementedError
+
+    async def GetEntity(
+        self, request: catalog_pb2.GetEntityRequest, context: Any
+    ) -> catalog_pb2.Entity:
+        raise NotImplementedError
+
+    async def ListDiagnostics(
+        self, request: catalog_pb2.ListDiagnosticsRequest, context: Any
+    ) -> catalog_pb2.ListDiagnosticsResponse:
+        raise NotImplementedError
+
+    async def FetchTrees(
+        self, request: catalog_pb2.FetchTreesRequest, context: Any
+    ) -> AsyncIterator[catalog_pb2.FetchTreesResponse]:
+        raise NotImplementedError
+        yield  # makes this an async generator, as a stream asks for
+
 
 @contextlib.asynccontextmanager
 async def serving_catalog(catalog: FakeCatalog, *, token: str) -> AsyncIterator[str]:

@@ -313,16 +313,13 @@ class FakeRunner:
             self._client = client
             jetstream = client.jetstream(timeout=2)
             consumer = bus.runners_consumer("default")
+            subscription = await jetstream.pull_subscribe_bind(
+                durable=consumer.durable_name, stream=bus.JOBS
+            )
             while True:
                 await slots.acquire()
                 try:
-                    subscription = await jetstream.pull_subscribe_bind(
-                        durable=consumer.durable_name, stream=bus.JOBS
-                    )
-                    try:
-                        [message] = await subscription.fetch(1, timeout=1)
-                    finally:
-                        await subscription.unsubscribe()
+                    [message] = await subscription.fetch(1, timeout=1)
                 except (nats.errors.Error, JetStreamError, OSError, TimeoutError):
                     slots.release()
                     await asyncio.sleep(0.02)

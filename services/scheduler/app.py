@@ -58,7 +58,7 @@ class Scheduler:
         check, created = await self._store.checks.create(wanted, request_id=request_id)
         if created:
             self._bells.queue.ring()
-            self._bells.check_changed(check.id)
+            self._bells.check_changed(check.id, announced=True)
         return check
 
     async def create_run(
@@ -172,7 +172,7 @@ class Scheduler:
         """Stops a check: at once where it is queued, else with its runner's next heartbeat."""
         change = await self._store.checks.update(check, partial(machine.cancel, now=self._clock()))
         if change.after is not change.before:
-            self._bells.check_changed(check)
+            self._bells.check_changed(check, announced=change.after.finished)
             self._bells.queue.ring()
         return change.after
 

@@ -64,9 +64,10 @@ class Bells:
             if not self._checks[check]:
                 del self._checks[check]
 
-    def check_changed(self, check: str) -> None:
-        """Rings for one check, and for all."""
+    def check_changed(self, check: str, *, announced: bool) -> None:
+        """Rings for one check and for all; for the outbox too, where the change is announced."""
         self.changes.ring()
-        self.outbox.ring()
+        if announced:
+            self.outbox.ring()
         for bell in tuple(self._checks.get(check, ())):
             bell.ring()

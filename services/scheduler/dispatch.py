@@ -150,7 +150,7 @@ class Dispatch:
     async def _change(self, check: str, transition: Transition) -> Change:
         change = await self._store.checks.update(check, transition)
         if change.after is not change.before:
-            self._bells.check_changed(check)
+            self._bells.check_changed(check, announced=change.after.finished)
             self._ring_queue(change.after)
         return change
 

@@ -22,6 +22,7 @@ from services import bus
 from services.errors import Error, UnavailableError
 from services.scheduler.messages import event_of
 from services.scheduler.ports import Event, EventReader, Message, Publication
+from services.scheduler.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +113,7 @@ class NatsBroker:
         try:
             yield reader
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await ended(task)
 
     def _stream(self) -> JetStreamContext:
         if self._jetstream is None or not self.connected:

@@ -16,8 +16,9 @@ from services.errors import UnavailableError
 from services.scheduler.bells import Bell, Bells
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import Runner
-from services.scheduler.domain.window import room, window
+from services.scheduler.domain.window import window
 from services.scheduler.ports import Broker, Clock, Message, Publication, Store
+from services.scheduler.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -103,23 +104,18 @@ class Dispatcher:
             UnavailableError: The broker does not answer.
         """
         now = self._clock()
-        queue = self._store.queue
-        for group in await queue.groups(now=now):
-            size = window(await self._known(now), pool=group.pool, minimum=self._minimum)
-            free = room(group, size=size)
-            if not free:
-                continue
-            jobs = await queue.waiting(
-                pool=group.pool, environment=group.environment, now=now, limit=free
-            )
-            done: list[Publication] = []
-            try:
-                for job in jobs:
-                    sequence = await self._broker.publish_job(job)
-                    done.append(dataclasses.replace(job, sequence=sequence))
-            finally:
-                # After the publication: if this is lost, the same message id is published again.
-                await queue.mark_published(done, now=now)
+        runners = await self._known(now)
+        jobs = await self._store.queue.waiting(
+            now=now, window=lambda pool: window(runners, pool=pool, minimum=self._minimum)
+        )
+        done: list[Publication] = []
+        try:
+            for job in jobs:
+                sequence = await self._broker.publish_job(job)
+                done.append(dataclasses.replace(job, sequence=sequence))
+        finally:
+            # After the publication: if this is lost, the same message id is published again.
+            await self._store.queue.mark_published(done, now=now)
 
     async def _known(self, now: datetime) -> list[Runner]:
         kept = self._runners
@@ -163,7 +159,7 @@ class Reconciler:
             if after is change.before:
                 continue
             log.warning(f"checks/{check}: {after.failed_attempts[-1].reason}")
-            self._bells.check_changed(check)
+            self._bells.check_changed(check, announced=after.finished)
             if after.not_before is not None:
                 delay = (after.not_before - now).total_seconds()
                 asyncio.get_running_loop().call_later(delay, self._bells.queue.ring)
@@ -203,6 +199,4 @@ async def running(*loops: Awaitable[None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)

@@ -9,7 +9,6 @@ from typing import Protocol
 from services.scheduler.domain.check import Artefact, Check, Run, Runner, RunSummary
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
-from services.scheduler.domain.window import QueueGroup
 
 Clock = Callable[[], datetime]
 """Tells the time, in UTC."""
@@ -116,13 +115,12 @@ class Runs(Protocol):
 class Queue(Protocol):
     """The queue in the store, and the leases."""
 
-    async def groups(self, *, now: datetime) -> list[QueueGroup]:
-        """Lists the groups that have checks waiting for publication."""
+    async def waiting(self, *, now: datetime, window: Callable[[str], int]) -> list[Publication]:
+        """Lists the next checks to publish, in the order of the queue.
 
-    async def waiting(
-        self, *, pool: str, environment: str, now: datetime, limit: int
-    ) -> list[Publication]:
-        """Lists the next checks of a group to publish, in the order of the queue."""
+        For each pool and environment as many as there is room for beside the published ones in
+        the window, whose size `window(pool)` says.
+        """
 
     async def mark_published(self, done: Sequence[Publication], *, now: datetime) -> None:
         """Notes where the job messages of still queued checks lie."""

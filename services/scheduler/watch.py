@@ -15,6 +15,7 @@ from services.scheduler.bells import Bell, Bells
 from services.scheduler.domain.check import Check, RunSummary
 from services.scheduler.messages import final_event, position_of, queued_event
 from services.scheduler.ports import Artefacts, Broker, Event, Store
+from services.scheduler.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +100,7 @@ class Watch:
                             position = event.position
                             yield event
                 finally:
-                    coming.cancel()
-                    await asyncio.wait([coming])
+                    await ended(coming)
 
     async def _arrives(
         self, coming: "asyncio.Future[Any]", bell: Bell, rings: int, *, finished: bool
@@ -115,8 +115,7 @@ class Watch:
         try:
             await asyncio.wait({coming, ringing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ringing.cancel()
-            await asyncio.wait([ringing])
+            await ended(ringing)
         return coming.done() or bell.rings != rings
 
     async def _finished(self, check_id: str) -> Check | None:

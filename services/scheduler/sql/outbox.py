@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from services.scheduler.ports import Message
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.schema import outbox
+
+_OLDEST = select(outbox).order_by(outbox.c.number).limit(bindparam("limit"))
+_REMOVE = delete(outbox).where(outbox.c.number == bindparam("wanted"))
 
 
 class SqlOutbox:
@@ -19,8 +22,7 @@ class SqlOutbox:
         self._database = database
 
     async def pending(self, *, limit: int) -> list[Message]:
-        query = select(outbox).order_by(outbox.c.number).limit(limit)
-        async with self._database.read() as connection:
+        def read(connection: Connection) -> list[Message]:
             return [
                 Message(
                     number=row.number,
@@ -28,10 +30,14 @@ class SqlOutbox:
                     message_id=row.message_id,
                     payload=row.payload,
                 )
-                for row in await connection.execute(query)
+                for row in connection.execute(_OLDEST, {"limit": limit})
             ]
+
+        return await self._database.read(read)
 
     async def remove(self, numbers: Sequence[int]) -> None:
         if numbers:
-            async with self._database.write() as connection:
-                await connection.execute(delete(outbox).where(outbox.c.number.in_(numbers)))
+            wanted = [{"wanted": number} for number in numbers]
+            await self._database.write(
+                lambda connection: connection.execute(_REMOVE, wanted).close()
+            )

@@ -1,23 +1,69 @@
 """The queue and the leases in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 
-from services.scheduler.domain.check import State
-from services.scheduler.domain.window import QueueGroup
+from services.scheduler.domain.window import QueueGroup, room
 from services.scheduler.ports import Publication
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.rows import to_micros
+from services.scheduler.sql.schema import ACTIVE, QUEUED
 
 _c = schema.checks.c
-# Literal numbers, as the partial indexes have them: with parameters they would not be used.
-_QUEUED: ColumnElement[bool] = _c.state == State.QUEUED.value
-_ACTIVE: ColumnElement[bool] = _c.state.in_((State.PREPARING.value, State.RUNNING.value))
 _JOB = (_c.id, _c.pool, _c.environment, _c.attempt, _c.publications, _c.job_sequence)
+_NOW: ColumnElement[int] = bindparam("now", type_=BigInteger)
+_WAITS = and_(_c.published_time.is_(None), or_(_c.not_before.is_(None), _c.not_before <= _NOW))
+_STILL = and_(
+    QUEUED,
+    _c.id == bindparam("of_check"),
+    _c.attempt == bindparam("of_attempt"),
+    _c.publications == bindparam("of_number"),
+)
+"""Holds while a check is queued as it was when its publication was read."""
+
+_GROUPS = (
+    select(_c.pool, _c.environment, func.count(_c.published_time))
+    .where(QUEUED)
+    .group_by(_c.pool, _c.environment)
+    .having(func.sum(case((_WAITS, 1), else_=0)) > 0)
+)
+_NEXT = (
+    select(*_JOB)
+    .where(QUEUED, _c.pool == bindparam("pool"), _c.environment == bindparam("environment"), _WAITS)
+    .order_by(_c.priority.desc(), _c.id)
+    .limit(bindparam("limit"))
+)
+_PUBLISHED = select(*_JOB).where(QUEUED, _c.published_time < _NOW).limit(1000)
+_MARK = (
+    update(schema.checks)
+    .where(_STILL, _c.published_time.is_(None))
+    .values(
+        published_time=bindparam("at_time", type_=BigInteger),
+        job_sequence=bindparam("at_sequence", type_=BigInteger),
+    )
+)
+_UNMARK = (
+    update(schema.checks)
+    .where(_STILL, _c.published_time.is_not(None))
+    .values(published_time=None, job_sequence=None, publications=_c.publications + 1)
+)
+_EXPIRED = select(_c.id).where(ACTIVE, _c.lease_expires <= _NOW).order_by(_c.id)
+_EXTEND = update(schema.checks).where(ACTIVE, _c.lease_expires < _NOW).values(lease_expires=_NOW)
 
 
 class SqlQueue:
@@ -26,104 +72,61 @@ class SqlQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def groups(self, *, now: datetime) -> list[QueueGroup]:
-        waits = and_(_c.published_time.is_(None), _due(now))
-        query = (
-            select(
-                _c.pool,
-                _c.environment,
-                func.count(_c.published_time),
-            )
-            .where(_QUEUED)
-            .group_by(_c.pool, _c.environment)
-            .having(func.sum(_one_if(waits)) > 0)
-        )
-        async with self._database.read() as connection:
-            return [
-                QueueGroup(pool=pool, environment=environment, published=published)
-                for pool, environment, published in await connection.execute(query)
-            ]
+    async def waiting(self, *, now: datetime, window: Callable[[str], int]) -> list[Publication]:
+        def read(connection: Connection) -> list[Publication]:
+            micros = to_micros(now)
+            found: list[Publication] = []
+            for pool, environment, published in connection.execute(_GROUPS, {"now": micros}):
+                group = QueueGroup(pool=pool, environment=environment, published=published)
+                limit = room(group, size=window(pool))
+                if limit:
+                    asked = {
+                        "now": micros,
+                        "pool": pool,
+                        "environment": environment,
+                        "limit": limit,
+                    }
+                    found += map(_publication, connection.execute(_NEXT, asked))
+            return found
 
-    async def waiting(
-        self, *, pool: str, environment: str, now: datetime, limit: int
-    ) -> list[Publication]:
-        query = (
-            select(*_JOB)
-            .where(
-                _QUEUED,
-                _c.pool == pool,
-                _c.environment == environment,
-                _c.published_time.is_(None),
-                _due(now),
-            )
-            .order_by(_c.priority.desc(), _c.id)
-            .limit(limit)
-        )
-        async with self._database.read() as connection:
-            return [_publication(row) for row in await connection.execute(query)]
+        return await self._database.read(read)
 
     async def mark_published(self, done: Sequence[Publication], *, now: datetime) -> None:
-        if done:
-            async with self._database.write() as connection:
-                await self._database.take_turn(connection)
-                await connection.execute(
-                    update(schema.checks)
-                    .where(_still(), _c.published_time.is_(None))
-                    .values(published_time=to_micros(now), job_sequence=bindparam("at_sequence")),
-                    [{**_bound(job), "at_sequence": job.sequence} for job in done],
-                )
+        at_time = to_micros(now)
+        await self._mark(
+            _MARK,
+            [{**_bound(job), "at_time": at_time, "at_sequence": job.sequence} for job in done],
+        )
 
     async def published(self, *, before: datetime) -> list[Publication]:
-        query = select(*_JOB).where(_QUEUED, _c.published_time < to_micros(before)).limit(1000)
-        async with self._database.read() as connection:
-            return [_publication(row) for row in await connection.execute(query)]
+        asked = {"now": to_micros(before)}
+        return await self._database.read(
+            lambda connection: list(map(_publication, connection.execute(_PUBLISHED, asked)))
+        )
 
     async def unpublish(self, lost: Sequence[Publication]) -> None:
-        if lost:
-            async with self._database.write() as connection:
-                await self._database.take_turn(connection)
-                await connection.execute(
-                    update(schema.checks)
-                    .where(_still(), _c.published_time.is_not(None))
-                    .values(
-                        published_time=None, job_sequence=None, publications=_c.publications + 1
-                    ),
-                    [_bound(job) for job in lost],
-                )
+        await self._mark(_UNMARK, [_bound(job) for job in lost])
+
+    async def _mark(self, statement: Any, rows: list[dict[str, Any]]) -> None:
+        def write(connection: Connection) -> None:
+            self._database.take_turn(connection)
+            connection.execute(statement, rows)
+
+        if rows:
+            await self._database.write(write)
 
     async def expired(self, *, now: datetime) -> list[str]:
-        query = select(_c.id).where(_ACTIVE, _c.lease_expires <= to_micros(now)).order_by(_c.id)
-        async with self._database.read() as connection:
-            return list((await connection.execute(query)).scalars())
+        asked = {"now": to_micros(now)}
+        return await self._database.read(
+            lambda connection: list(connection.execute(_EXPIRED, asked).scalars())
+        )
 
     async def extend_leases(self, *, until: datetime) -> int:
-        micros = to_micros(until)
-        async with self._database.write() as connection:
-            await self._database.take_turn(connection)
-            extended = await connection.execute(
-                update(schema.checks)
-                .where(_ACTIVE, _c.lease_expires < micros)
-                .values(lease_expires=micros)
-            )
-            return int(extended.rowcount)
+        def write(connection: Connection) -> int:
+            self._database.take_turn(connection)
+            return int(connection.execute(_EXTEND, {"now": to_micros(until)}).rowcount)
 
-
-def _due(now: datetime) -> ColumnElement[bool]:
-    return or_(_c.not_before.is_(None), _c.not_before <= to_micros(now))
-
-
-def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return case((condition, 1), else_=0)
-
-
-def _still() -> ColumnElement[bool]:
-    """Holds while a check is queued as it was when its publication was read."""
-    return and_(
-        _QUEUED,
-        _c.id == bindparam("of_check"),
-        _c.attempt == bindparam("of_attempt"),
-        _c.publications == bindparam("of_number"),
-    )
+        return await self._database.write(write)
 
 
 def _bound(job: Publication) -> dict[str, Any]:

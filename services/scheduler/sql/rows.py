@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from services.scheduler.domain.check import (
     Check,
@@ -32,6 +31,16 @@ CHECK: Select[Any] = select(
 """Selects all there is of checks but their failed attempts."""
 
 
+_PAST = (
+    select(attempts)
+    .where(
+        attempts.c.check_id.in_(bindparam("wanted", expanding=True)),
+        attempts.c.reason.is_not(None),
+    )
+    .order_by(attempts.c.check_id, attempts.c.attempt)
+)
+
+
 def to_micros(time: datetime | None) -> int | None:
     """Converts a time to microseconds since 1970."""
     return None if time is None else (time - _EPOCH) // _MICROSECOND
@@ -47,9 +56,30 @@ def present(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+CHANGING = (
+    "state",
+    "verdict",
+    "attempt",
+    "failures",
+    "ended_attempts",
+    "finished_by",
+    "final_sequence",
+    "cancel_requested",
+    "start_time",
+    "finish_time",
+    "not_before",
+    "runner",
+    "incarnation",
+    "claim_id",
+    "claim_time",
+    "lease_expires",
+    "change",
+)
+"""Columns of a check that transitions change."""
+
+
 def values_of(check: Check) -> dict[str, Any]:
     """Gives the columns of a check that the domain owns."""
-    lease = check.lease
     return {
         "id": check.id,
         "entity": check.entity,
@@ -62,14 +92,13 @@ def values_of(check: Check) -> dict[str, Any]:
         "inputs_digest": check.inputs_digest,
         "seed": check.seed,
         "limits": _limits_text(check.limits),
-        **changing_values_of(check),
         "create_time": to_micros(check.create_time),
-        "claim_id": lease.claim_id if lease else None,
+        **changing_values_of(check),
     }
 
 
 def changing_values_of(check: Check) -> dict[str, Any]:
-    """Gives the columns of a check that transitions change."""
+    """Gives the columns `CHANGING` of a check."""
     lease = check.lease
     return {
         "state": check.state.value,
@@ -92,17 +121,12 @@ def changing_values_of(check: Check) -> dict[str, Any]:
     }
 
 
-async def checks_of(connection: AsyncConnection, rows: list[Row[Any]]) -> list[Check]:
+def checks_of(connection: Connection, rows: list[Row[Any]]) -> list[Check]:
     """Turns rows of `CHECK` into checks; failed attempts are read where there are any."""
     with_past = [row.id for row in rows if row.ended_attempts]
     past: dict[str, list[FailedAttempt]] = {}
     if with_past:
-        query = (
-            select(attempts)
-            .where(attempts.c.check_id.in_(with_past), attempts.c.reason.is_not(None))
-            .order_by(attempts.c.check_id, attempts.c.attempt)
-        )
-        for row in await connection.execute(query):
+        for row in connection.execute(_PAST, {"wanted": with_past}):
             past.setdefault(row.check_id, []).append(
                 FailedAttempt(
                     attempt=row.attempt,

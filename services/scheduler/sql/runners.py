@@ -4,16 +4,49 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import BigInteger, Connection, bindparam, select, update
 
-from services.scheduler.domain.check import Runner, State
+from services.scheduler.domain.check import Runner
 from services.scheduler.domain.machine import Directive
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.rows import present, to_micros
+from services.scheduler.sql.schema import ACTIVE
 
 _c = schema.checks.c
-_ACTIVE = _c.state.in_((State.PREPARING.value, State.RUNNING.value))
+_r = schema.runners.c
+
+_ORPHANS = (
+    select(_c.id)
+    .where(
+        ACTIVE, _c.runner == bindparam("of_runner"), _c.incarnation != bindparam("of_incarnation")
+    )
+    .order_by(_c.id)
+)
+_HEARD = (
+    update(schema.runners)
+    .where(_r.id == bindparam("of_runner"), _r.incarnation == bindparam("of_incarnation"))
+    .values(
+        free_slots=bindparam("free"),
+        draining=bindparam("drains"),
+        heartbeat_time=bindparam("at_time", type_=BigInteger),
+    )
+)
+_RENEW = (
+    update(schema.checks)
+    .where(
+        ACTIVE,
+        _c.id == bindparam("of_check"),
+        _c.attempt == bindparam("of_attempt"),
+        _c.runner == bindparam("of_runner"),
+        _c.incarnation == bindparam("of_incarnation"),
+    )
+    .values(lease_expires=bindparam("at_time", type_=BigInteger))
+    .returning(_c.cancel_requested)
+)
+"""The rule of `machine.renew`."""
+_SINCE = select(schema.runners).where(_r.heartbeat_time >= bindparam("since")).order_by(_r.id)
+_HELD = select(_c.runner, _c.id).where(ACTIVE).order_by(_c.runner, _c.id)
 
 
 class SqlRunners:
@@ -21,25 +54,21 @@ class SqlRunners:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        new = database.insert(schema.runners)
+        self._register = new.on_conflict_do_update(
+            index_elements=["id"],
+            set_={column.name: new.excluded[column.name] for column in _r if column.name != "id"},
+        )
 
     async def register(self, runner: Runner) -> list[str]:
-        values = {
-            **dataclasses.asdict(runner),
-            "heartbeat_time": to_micros(runner.heartbeat_time),
-        }
-        changing = {name: value for name, value in values.items() if name != "id"}
-        async with self._database.write() as connection:
-            await connection.execute(
-                self._database.insert(schema.runners)
-                .values(values)
-                .on_conflict_do_update(index_elements=["id"], set_=changing)
-            )
-            orphans = await connection.execute(
-                select(_c.id)
-                .where(_ACTIVE, _c.runner == runner.id, _c.incarnation != runner.incarnation)
-                .order_by(_c.id)
-            )
-            return list(orphans.scalars())
+        values = {**dataclasses.asdict(runner), "heartbeat_time": to_micros(runner.heartbeat_time)}
+        asked = {"of_runner": runner.id, "of_incarnation": runner.incarnation}
+
+        def write(connection: Connection) -> list[str]:
+            connection.execute(self._register, values)
+            return list(connection.execute(_ORPHANS, asked).scalars())
+
+        return await self._database.write(write)
 
     async def heartbeat(
         self,
@@ -52,49 +81,40 @@ class SqlRunners:
         now: datetime,
         expires: datetime,
     ) -> list[Directive] | None:
-        table = schema.runners
-        async with self._database.write() as connection:
+        who = {"of_runner": runner, "of_incarnation": incarnation}
+        heard = {**who, "free": free_slots, "drains": draining, "at_time": to_micros(now)}
+        micros = to_micros(expires)
+
+        def write(connection: Connection) -> list[Directive] | None:
             if attempts:
-                await self._database.take_turn(connection)
-            known = await connection.execute(
-                update(table)
-                .where(table.c.id == runner, table.c.incarnation == incarnation)
-                .values(free_slots=free_slots, draining=draining, heartbeat_time=to_micros(now))
-            )
-            if known.rowcount == 0:
+                self._database.take_turn(connection)
+            if connection.execute(_HEARD, heard).rowcount == 0:
                 return None
-            if not attempts:
-                return []
-            # The rule of `machine.renew`, for all at once.
-            renewed = await connection.execute(
-                update(schema.checks)
-                .where(
-                    _ACTIVE,
-                    _c.runner == runner,
-                    _c.incarnation == incarnation,
-                    tuple_(_c.id, _c.attempt).in_(attempts),
-                )
-                .values(lease_expires=to_micros(expires))
-                .returning(_c.id, _c.attempt, _c.cancel_requested)
-            )
-            held = {
-                (row.id, row.attempt): Directive.CANCEL
-                if row.cancel_requested
-                else Directive.CONTINUE
-                for row in renewed
-            }
-            return [held.get(attempt, Directive.STALE) for attempt in attempts]
+            directives: list[Directive] = []
+            for check, attempt in attempts:
+                cancelled = connection.execute(
+                    _RENEW, {**who, "of_check": check, "of_attempt": attempt, "at_time": micros}
+                ).scalar_one_or_none()
+                if cancelled is None:
+                    directives.append(Directive.STALE)
+                else:
+                    directives.append(Directive.CANCEL if cancelled else Directive.CONTINUE)
+            return directives
+
+        return await self._database.write(write)
 
     async def list_all(self, *, since: datetime) -> list[Runner]:
-        table = schema.runners
-        query = select(table).where(table.c.heartbeat_time >= to_micros(since)).order_by(table.c.id)
-        async with self._database.read() as connection:
+        asked = {"since": to_micros(since)}
+
+        def read(connection: Connection) -> list[Runner]:
             return [
-                Runner(**{**row._mapping, "heartbeat_time": present(row.heartbeat_time)})  # noqa: SLF001
-                for row in await connection.execute(query)
+                Runner(**{**row, "heartbeat_time": present(row["heartbeat_time"])})
+                for row in connection.execute(_SINCE, asked).mappings()
             ]
 
+        return await self._database.read(read)
+
     async def held(self) -> list[tuple[str, str]]:
-        query = select(_c.runner, _c.id).where(_ACTIVE).order_by(_c.runner, _c.id)
-        async with self._database.read() as connection:
-            return [(row.runner, row.id) for row in await connection.execute(query)]
+        return await self._database.read(
+            lambda connection: [(row.runner, row.id) for row in connection.execute(_HELD)]
+        )

@@ -80,6 +80,11 @@ checks = Table(
     Index("checks_verdict", "verdict", "id"),
 )
 
+# Literal numbers, as the partial indexes have them: with parameters they would not be used.
+UNFINISHED = text("checks.state < 4")
+QUEUED = text("checks.state = 1")
+ACTIVE = text("checks.state in (2, 3)")
+
 attempts = Table(
     "attempts",
     metadata,
