@@ -77,6 +77,11 @@ class Zygote:
         """Processes that are no strays."""
         return {self._process.pid}
 
+    @property
+    def nursery(self) -> Optional[int]:
+        """The process whose children are ours."""
+        return self._process.pid
+
     def configure(self, configuration: Dict[str, Any]) -> None:
         """Let it begin to import; `prepared` waits for it."""
         self._control.sendall(json.dumps(configuration).encode())
@@ -160,6 +165,9 @@ class Fresh:
     def known(self) -> "set[int]":
         """Processes that are no strays: none, once the check's own has ended."""
         return set() if self._process is None else {self._process.pid}
+
+    nursery: Optional[int] = None
+    """No process has children of ours."""
 
     def configure(self, configuration: Dict[str, Any]) -> None:
         """Nothing to prepare."""

@@ -123,13 +123,18 @@ class Killed(NamedTuple):
 
 
 def kill_strays(
-    known: Set[int], isolated: bool, uid: Optional[int], budget_seconds: float = 3.0
+    known: Set[int],
+    isolated: bool,
+    uid: Optional[int],
+    nursery: Optional[int] = None,
+    budget_seconds: float = 3.0,
 ) -> Killed:
     """Kill every process that is not known, and reap those that are ours.
 
     With `isolated`, every visible process counts (we are in our own PID namespace). Otherwise the
     descendants of this process count (orphans become its children, see PR_SET_CHILD_SUBREAPER),
-    and every process of `uid`, the check's own user, if it has one.
+    and every process of `uid`, the check's own user, if it has one. Children of `nursery`, the
+    zygote, are spared: a stray cannot become one.
     """
     me = os.getpid()
     known = known | {me}
@@ -144,7 +149,7 @@ def kill_strays(
                 table = [p for p in table if p.uid == uid or p.pid in below]
         else:
             table = descendants(me)
-        strays = [p for p in table if p.pid not in known]
+        strays = [p for p in table if p.pid not in known and p.parent != nursery]
         living = [p for p in strays if p.state not in "ZX"]
         for stray in strays:
             if stray.parent == me and stray.state in "ZX":

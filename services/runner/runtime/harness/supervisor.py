@@ -279,7 +279,7 @@ class Supervisor:
 
     def _work_folders(self) -> Dict[str, str]:
         """The check's own places, fresh and its own."""
-        work = os.path.join(self._configuration["work_root"], str(self._count))
+        work = os.path.join(self._configuration["work_root"], "check")
         found = {name: os.path.join(work, name) for name in ("home", "tmp", "matplotlib")}
         os.mkdir(work, 0o755)
         for path in found.values():
@@ -418,7 +418,7 @@ class Supervisor:
         isolated = bool(self._configuration["isolated"]) and os.getpid() == 1
         known = set(self._launcher.known) | ({check.pid} if check.pid else set())
         # First those that can be found, so that they are told; then, where there is no /proc, all.
-        killed = processes.kill_strays(known, isolated, self._uid)
+        killed = processes.kill_strays(known, isolated, self._uid, self._launcher.nursery)
         if check.pid:
             processes.kill_group(check.pid)
         if check.pid and not lost:
