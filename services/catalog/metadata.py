@@ -81,12 +81,25 @@ def _unusable(problem: Problem) -> Document:
 
 
 def _compose(text: str) -> yaml.Node | None:
+    _check_depth(text)
     loader = _LOADER(text)
     try:
         node: yaml.Node | None = loader.get_single_node()
     finally:
         loader.dispose()
     return node
+
+
+def _check_depth(text: str) -> None:
+    """Refuses deep nesting before nodes are made: PyYAML's C composer recurses until it crashes."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _RefusedError(_bomb(_place(event.start_mark), "it is nested too deeply"))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str) -> Problem:
@@ -118,7 +131,11 @@ def _bomb(position: Position, why: str) -> Problem:
 
 
 def _position(node: yaml.Node) -> Position:
-    return Position(line=node.start_mark.line + 1, column=node.start_mark.column + 1)
+    return _place(node.start_mark)
+
+
+def _place(mark: Any) -> Position:
+    return Position(line=mark.line + 1, column=mark.column + 1)
 
 
 class _Reader:
