@@ -202,3 +202,43 @@ async def test_what_cannot_be_laid_out_is_not_the_entity_s_fault() -> None:
     assert Verdict.INFRASTRUCTURE_ERROR == seen.outcome.verdict
     assert seen.outcome.cleanliness.clean, "the spare child is no stray"
     assert Verdict.SUCCESS == again.outcome.verdict
+
+
+async def test_nonsense_on_the_result_pipe_confuses_nobody() -> None:
+    """Whatever an entity writes where its result belongs, the session stays usable."""
+    forms = [
+        "b'nonsense' * 100",
+        """frame({"type": "report", "kind": "done", "success": True, "score": "much"})""",
+        """frame({"type": "report", "kind": "done", "success": True, "numbers": [7]})""",
+        """frame({"type": "phase", "name": 1, "seconds": "x"})""",
+    ]
+    simulation = """
+import json, os, struct
+def frame(header):
+    text = json.dumps(header).encode()
+    return struct.pack(">II", len(text), 0) + text
+def simulate():
+    os.write(4, {form})
+    os._exit(0)
+"""
+    async with harness() as session:
+        for form in forms:
+            seen = await check(session, model(simulation.replace("{form}", form)))
+            assert Verdict.SCRIPT_ERROR == seen.outcome.verdict, form
+        again = await check(session, model("def simulate(): pass"))
+    assert Verdict.SUCCESS == again.outcome.verdict
+
+
+async def test_a_fork_that_comes_back_is_not_heard() -> None:
+    """Only the process that was started speaks for the entity."""
+    simulation = """
+import os, time
+def simulate():
+    if os.fork():
+        time.sleep(0.2)
+        return True
+    return False
+"""
+    async with harness() as session:
+        seen = await check(session, model(simulation))
+    assert Verdict.SUCCESS == seen.outcome.verdict

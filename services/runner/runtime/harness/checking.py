@@ -8,7 +8,7 @@ import tempfile
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from . import frames, output, processes
+from . import frames, output, processes, results
 
 READ = 65536
 MAXIMUM_REPORT = 24 * 1024 * 1024
@@ -117,9 +117,11 @@ class Check:
                     return
                 header, _ = frame
                 if header["type"] == "phase" and len(self.phases) < 50:
+                    if not 0 <= float(header["seconds"]) < 1e9:
+                        raise ValueError("no duration")
                     self.phase(str(header["name"])[:40], float(header["seconds"]))
                 elif header["type"] == "report":
-                    self.report = header
+                    self.report = results.checked(header)
                     limit = time.monotonic() + AFTER_REPORT_SECONDS
                     self.deadline = limit if self.deadline is None else min(limit, self.deadline)
                     return

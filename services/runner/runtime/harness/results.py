@@ -115,3 +115,44 @@ def _errors(value: Any) -> List[Any]:
             continue
         found.append(real(plain.real if plain.imag == 0 else abs(plain)))
     return found
+
+
+def checked(report: Dict[str, Any]) -> Dict[str, Any]:
+    """The report, if it is of the form that this module makes; else an error that says so.
+
+    An entity can write to the pipe on which its process reports. That may change its own result,
+    but it must not confuse those who read it.
+    """
+    try:
+        for key in ("message", "traceback", "limit", "missing_module"):
+            _need(isinstance(report.get(key, ""), str) and len(report.get(key, "")) < 1 << 20)
+        _need(report.get("kind") in ("done", "error", "broken"))
+        _need(report.get("success") in (None, True, False))
+        _need(report.get("score") is None or _is_real(report["score"]))
+        errors = report.get("final_state_errors", [])
+        _need(isinstance(errors, list) and all(map(_is_real, errors)))
+        warnings = report.get("warnings", [])
+        _need(isinstance(warnings, list) and all(isinstance(text, str) for text in warnings))
+        numbers = report.get("numbers", [])
+        _need(isinstance(numbers, list) and len(numbers) <= MAXIMUM_NAMES)
+        for entry in numbers:
+            _need(isinstance(entry["name"], str) and isinstance(entry["dtype"], str))
+            _need(all(type(length) is int for length in entry["shape"]))
+            _need(len(entry["data"]) <= MAXIMUM_ELEMENTS)
+            real_only = entry["dtype"].startswith("float")
+            for item in entry["data"]:
+                _need(_is_real(item) or (isinstance(item, (str, bool)) and not real_only))
+    except (KeyError, TypeError, ValueError):
+        return {"kind": "error", "message": "the result that was reported cannot be read"}
+    return report
+
+
+def _need(condition: bool) -> None:
+    if not condition:
+        raise ValueError("not of our form")
+
+
+def _is_real(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in ("nan", "inf", "-inf")
+    return isinstance(value, (int, float)) and math.isfinite(value)
