@@ -1,6 +1,8 @@
 """Requests of the API: path fields, query parameters and JSON body become one message."""
 
+import base64
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +19,7 @@ _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT32,
     FieldDescriptor.CPPTYPE_UINT64,
 }
+_NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 _AS_TEXT = {
     "google.protobuf.Timestamp",
     "google.protobuf.Duration",
@@ -128,17 +131,26 @@ def _value(field: FieldDescriptor, key: str, text: str) -> Any:
                 raise ValueError(text)
             return int(text)
         if kind in {FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT}:
-            return float(text)
+            return text if text in _NOT_FINITE else _finite(text)
         if kind == FieldDescriptor.CPPTYPE_BOOL:
             return {"true": True, "false": False}[text]
         if kind == FieldDescriptor.CPPTYPE_ENUM and field.enum_type is not None:
             return int(text) if text.isdecimal() else field.enum_type.values_by_name[text].number
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            base64.b64decode(text, altchars=b"-_", validate=True)
     except (ValueError, KeyError) as error:
         raise InvalidArgumentError(
             f"the query parameter {key!r} is {text!r}, which is no {_kind_name(field)}",
             parameter=key,
         ) from error
     return text
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def _kind_name(field: FieldDescriptor) -> str:
@@ -148,4 +160,4 @@ def _kind_name(field: FieldDescriptor) -> str:
         return "boolean (true or false)"
     if field.enum_type is not None:
         return f"value of {field.enum_type.name}"
-    return "number"
+    return "base64 text" if field.type == FieldDescriptor.TYPE_BYTES else "number"

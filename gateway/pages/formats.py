@@ -2,12 +2,14 @@
 
 import datetime
 import math
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from markupsafe import Markup, escape
 
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (86_400 * 45, 86_400, "d"))
 
@@ -41,7 +43,9 @@ def duration(length: Duration | float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
 
 
 def between(begin: Timestamp, end: Timestamp) -> float:
@@ -87,6 +91,14 @@ def count(amount: int, singular: str, plural: str = "") -> str:
     return f"{amount:,} {noun}".replace(",", "\u202f")
 
 
+_TICKS = re.compile("`([^`\n]+)`")
+
+
+def ticks(text: str) -> Markup:
+    """Escapes a text for HTML; what stands in backticks becomes code."""
+    return Markup(_TICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped here
+
+
 FILTERS: dict[str, Any] = {
     "iso": iso,
     "ago": ago,
@@ -97,5 +109,6 @@ FILTERS: dict[str, Any] = {
     "short": short,
     "last": last,
     "counted": count,
+    "ticks": ticks,
 }
 """What templates may use."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from ackrep.catalog.v1 import catalog_pb2
 from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from ackrep.catalog.v1 import catalog_pb2
 from gateway.context import context_of
 from gateway.pages import formats, words
 

@@ -24,7 +24,7 @@ class Line:
 
     text: str
     kind: str
-    """`own` for the entity's frames, `other` for those of libraries, `head` for the rest."""
+    """`own` for the entity's frames, `other` for those of libraries, `said` for the rest."""
 
 
 def parse(traceback: str, entity_path: str) -> list[Line]:
@@ -35,7 +35,7 @@ def parse(traceback: str, entity_path: str) -> list[Line]:
         entity_path: Folder of the entity; empty where unknown.
     """
     lines = []
-    kind = "head"
+    kind = "said"
     for text in traceback.rstrip("\n").split("\n") if traceback else ():
         frame = _FRAME.match(text)
         if frame:
@@ -44,7 +44,7 @@ def parse(traceback: str, entity_path: str) -> list[Line]:
             own = path.startswith(f"{entity_path}/") if entity_path else relative
             kind = "own" if own or relative else "other"
         elif not text.startswith(" "):
-            kind = "head"
+            kind = "said"
         lines.append(Line(text, kind))
     return lines
 

@@ -15,6 +15,12 @@ const MAX_LOG_NODES = 4000;
 const RETRY_MILLISECONDS = 2000;
 const IMAGES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"]);
 
+const EXPLANATIONS: Record<string, string> = {
+  queued: "Waits for a runner.",
+  preparing: "A runner makes its environment ready.",
+  running: "Its code runs.",
+};
+
 function element(id: string): HTMLElement | null {
   return document.getElementById(id);
 }
@@ -135,6 +141,8 @@ function watchCheck(root: HTMLElement): void {
           const label = chip.querySelector(".label");
           if (label) label.textContent = state;
           announce(state);
+          const progress = element("progress");
+          if (progress && EXPLANATIONS[state]) progress.textContent = EXPLANATIONS[state];
         }
       }
       if (event.log && showsLog)

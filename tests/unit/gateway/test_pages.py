@@ -1,0 +1,334 @@
+"""What the pages say."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from ackrep.scheduler.v1 import check_pb2
+from gateway.artefacts import POLICY, media_type
+from tests.unit.gateway.conftest import Gateway
+from tests.unit.gateway.fake_services import FakeServices
+
+V = check_pb2.Verdict
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+def text_of(html: str) -> str:
+    """Leaves tags out of a page's content."""
+    main = re.search("<main.*</main>", html, re.DOTALL)
+    assert main
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", main.group()))
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [(V.VERDICT_SUCCESS, "success"), (V.VERDICT_INACCURATE, "inaccurate")],
+)
+async def test_propagation_of_results(
+    make_gateway: Callable[..., Gateway],
+    services: FakeServices,
+    debug: bool,
+    verdict: Any,
+    word: str,
+) -> None:
+    """Nominal and numerical error: output and the word, with `debug` on and off."""
+    story = services.scheduler.add("UXMFA", verdict)
+    client = make_gateway(debug=debug).client
+    text = text_of((await client.get(f"/{story.check.name}")).text)
+
+    assert word in text
+    assert "simulating UXMFA" in text
+    assert "plot.svg" in text
+    assert "simulating UXMFA" in (await client.get(f"/{story.check.name}/log")).text
+
+
+async def test_propagation_of_a_script_error_with_debug(
+    make_gateway: Callable[..., Gateway], services: FakeServices
+) -> None:
+    """Script error, `debug` on: traceback, log, and the words "script error"."""
+    story = services.scheduler.add("LRHZX", V.VERDICT_SCRIPT_ERROR)
+    client = make_gateway(debug=True).client
+    html = (await client.get(f"/{story.check.name}")).text
+
+    assert "script error" in text_of(html)
+    assert 'class="traceback"' in html
+    assert 'id="log"' in html
+    assert 2 <= text_of(html).count("parameter_list = [a, b, c")
+    assert "SyntaxError" in (await client.get(f"/{story.check.name}/log")).text
+
+
+async def test_propagation_of_a_script_error_without_debug(
+    make_gateway: Callable[..., Gateway], services: FakeServices
+) -> None:
+    """Script error, `debug` off: the words "script error" only, on every page that tells of it."""
+    story = services.scheduler.add("LRHZX", V.VERDICT_SCRIPT_ERROR)
+    client = make_gateway(debug=False).client
+
+    for path in (f"/{story.check.name}", "/e/LRHZX", "/", "/checks", "/entities"):
+        html = (await client.get(path)).text
+        assert "script error" in text_of(html)
+        assert "SyntaxError" not in html
+        assert "parameter_list" not in html
+    answer = await client.get(f"/{story.check.name}/log")
+    assert 403 == answer.status_code
+    assert "SyntaxError" not in answer.text
+
+
+async def test_running_check_without_debug(
+    make_gateway: Callable[..., Gateway], services: FakeServices
+) -> None:
+    """Without `debug` nobody knows yet whether output may be shown: it waits for the verdict."""
+    story = services.scheduler.add("LRHZX", V.VERDICT_SCRIPT_ERROR)
+    story.check.state = check_pb2.Check.STATE_RUNNING
+    story.check.verdict = V.VERDICT_UNSPECIFIED
+    story.check.ClearField("result")
+    html = (await make_gateway(debug=False).client.get(f"/{story.check.name}")).text
+
+    assert "running" in text_of(html)
+    assert "SyntaxError" not in html
+    assert 'data-output="hidden"' in html
+
+
+async def test_landing(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """The overview says how many run and are right, what needs attention, and what is wrong."""
+    services.scheduler.furnish()
+    text = text_of((await client.get("/")).text)
+
+    assert "3 of 8" in text
+    assert "uncommitted changes" in text
+    assert "Needs attention" in text
+    assert "1 error" in text
+    assert "Check everything" in text
+
+
+async def test_landing_asks_few_times(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """The latest verdict of all entities costs one call, not one for each entity."""
+    services.scheduler.furnish()
+    for entity in services.catalog.entities.values():
+        if entity.checkable:
+            services.scheduler.add(entity.key, V.VERDICT_SUCCESS)
+    await client.get("/")
+
+    assert 1 == services.scheduler.list_calls
+
+
+@pytest.mark.parametrize("path", ["/", "/entities", "/e/UXMFA", "/checks", "/diagnostics"])
+async def test_pages_while_empty(
+    client: httpx.AsyncClient, services: FakeServices, path: str
+) -> None:
+    """Every page also makes sense before the first check, and without a single entity."""
+    assert 200 == (await client.get(path)).status_code
+    services.catalog.diagnostics.clear()
+    if path != "/e/UXMFA":
+        services.catalog.entities.clear()
+    assert 200 == (await client.get(path)).status_code
+
+
+async def test_filters(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """Entities are filtered by type, text and verdict with a plain form."""
+    services.scheduler.furnish()
+
+    by_type = text_of((await client.get("/entities?type=notebook")).text)
+    assert "loop shaping" in by_type
+    assert "Lorenz" not in by_type
+    by_text = text_of((await client.get("/entities?text=lorenz")).text)
+    assert "Lorenz" in by_text
+    assert "Cart" not in by_text
+    by_verdict = text_of((await client.get("/entities?verdict=inaccurate")).text)
+    assert "explicit Euler" in by_verdict
+    assert "Lorenz" not in by_verdict
+
+
+async def test_text_stays_one_condition(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """A text cannot smuggle a second condition into the filter."""
+    assert 200 == (await client.get("/entities?text=a AND type = notebook")).status_code
+    filters = [r.filter for r in services.catalog.seen if getattr(r, "filter", "")]
+    assert ["text = a type = notebook"] == filters
+
+
+async def test_relations_are_linked_both_ways(client: httpx.AsyncClient) -> None:
+    """An entity names what it refers to, what refers to it, and what is missing."""
+    solution = (await client.get("/e/B2LQR")).text
+    problem = (await client.get("/e/P3SWG")).text
+
+    assert 'href="/e/P3SWG"' in solution
+    assert "solves" in solution
+    assert 'href="/e/B2LQR"' in problem
+    assert "solved by" in problem
+    assert "missing" in text_of((await client.get("/e/E1EUL")).text)
+
+
+async def test_missing_entity(client: httpx.AsyncClient) -> None:
+    """An unknown key is a 404 that offers similar ones."""
+    answer = await client.get("/e/UXMFB")
+
+    assert 404 == answer.status_code
+    assert 'href="/e/UXMFA"' in answer.text
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/checks/none", "/runs/none", "/artefacts/x/y"])
+async def test_missing_pages(client: httpx.AsyncClient, path: str) -> None:
+    """What is not there is a friendly 404."""
+    answer = await client.get(path)
+
+    assert 404 == answer.status_code
+    assert "Back to the overview" in answer.text
+
+
+async def test_service_away(make_gateway: Callable[..., Gateway], services: FakeServices) -> None:
+    """Where a service does not answer, the page says so in its own words."""
+    gateway = make_gateway()
+    await gateway.context.upstream.close()
+    answer = await gateway.client.get("/")
+
+    assert answer.status_code >= 500
+    assert "Traceback" not in answer.text
+
+
+async def test_check_button(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """The button is a plain form; it leads to the check's page."""
+    html = (await client.get("/e/UXMFA")).text
+    assert '<form method="post" action="/checks">' in html
+
+    answer = await client.post("/checks", data={"entity": "UXMFA", "force": "1"})
+
+    assert 303 == answer.status_code
+    assert re.fullmatch("/checks/[0-9a-f]+", answer.headers["location"])
+    assert services.scheduler.seen[-1].force
+    page = await client.get(answer.headers["location"])
+    assert '<meta http-equiv="refresh"' in page.text
+    assert "data-watch=" in page.text
+
+
+async def test_run_button(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """Check everything leads to the run's page, which counts."""
+    answer = await client.post("/runs", data={"title": "everything"})
+    assert 303 == answer.status_code
+
+    text = text_of((await client.get(answer.headers["location"])).text)
+
+    assert "of 8" in text
+    assert "Lorenz system" in text
+
+
+async def test_cancel(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """A running check can be cancelled from its page."""
+    services.scheduler.pace = 0.2
+    place = (await client.post("/checks", data={"entity": "UXMFA"})).headers["location"]
+    assert f'action="{place}/cancel"' in (await client.get(place)).text
+
+    answer = await client.post(f"{place}/cancel")
+
+    assert place == answer.headers["location"]
+    assert "Cancelling" in (await client.get(place)).text
+
+
+async def test_sync(client: httpx.AsyncClient) -> None:
+    """The repository is read again on request."""
+    assert "/" == (await client.post("/sync")).headers["location"]
+
+
+async def test_large_form(client: httpx.AsyncClient) -> None:
+    """A form has a size limit."""
+    assert 413 == (await client.post("/checks", data={"entity": "x" * 100_000})).status_code
+
+
+async def test_hostile_texts_are_escaped(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """Nothing that the repository or a check says becomes markup."""
+    entity = services.catalog.entities["UXMFA"]
+    for field in ("title", "short_description", "creator", "notes", "version", "path"):
+        setattr(entity, field, HOSTILE)
+    entity.tags.append(HOSTILE)
+    entity.metadata.update({HOSTILE: HOSTILE})
+    for diagnostic in services.catalog.diagnostics:
+        diagnostic.message = diagnostic.path = f"{HOSTILE} `{HOSTILE}`"
+    story = services.scheduler.add("UXMFA", V.VERDICT_SCRIPT_ERROR)
+    story.check.result.message = story.check.result.traceback = HOSTILE
+    story.check.result.remarks.append(HOSTILE)
+    story.check.result.quantities.add(name=HOSTILE, dtype=HOSTILE)
+    story.check.result.artefacts.append(services.scheduler.store(b"x", HOSTILE, "image/png"))
+    story.events[0].log.text = HOSTILE
+
+    for path in (
+        "/",
+        "/entities",
+        "/e/UXMFA",
+        f"/{story.check.name}",
+        "/checks",
+        "/diagnostics",
+        f"/e/{HOSTILE.replace('/', '')}",
+        f"/entities?text={HOSTILE}",
+    ):
+        html = (await client.get(path)).text
+        assert "<script>alert" not in html
+        assert "<img src=x" not in html
+
+
+async def test_nothing_inline(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """Pages work under their policy: no inline script, style or handler."""
+    services.scheduler.furnish()
+    name = next(iter(services.scheduler.stories))
+    for path in ("/", "/entities", "/e/UXMFA", f"/{name}", "/checks", "/diagnostics", "/nothing"):
+        html = (await client.get(path)).text
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
+        assert re.findall("<script[^>]*>", html) == re.findall(r'<script src="/static/[^>]*>', html)
+
+
+async def test_artefact(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """A plot arrives whole, is kept for ever, and can run nothing."""
+    story = services.scheduler.add("UXMFA", V.VERDICT_SUCCESS)
+    svg, png, csv = story.check.result.artefacts
+    digest = svg.name.removeprefix("artefacts/")
+    answer = await client.get(f"/artefacts/{digest}/plot.svg")
+
+    assert services.scheduler.artefacts[digest][1] == answer.content
+    assert "image/svg+xml" == answer.headers["content-type"]
+    assert f'"{digest}"' == answer.headers["etag"]
+    assert "immutable" in answer.headers["cache-control"]
+    assert POLICY == answer.headers["content-security-policy"]
+    assert "nosniff" == answer.headers["x-content-type-options"]
+    assert answer.headers["content-disposition"].startswith("inline")
+    again = await client.get(
+        f"/artefacts/{digest}/plot.svg", headers={"if-none-match": answer.headers["etag"]}
+    )
+    assert 304 == again.status_code
+    download = await client.get(f"/{csv.name}/t.csv")
+    assert download.headers["content-disposition"].startswith("attachment")
+    asked = await client.get(f"/{png.name}/p.png?download")
+    assert asked.headers["content-disposition"].startswith("attachment")
+
+
+async def test_artefact_names_cannot_break_headers(
+    client: httpx.AsyncClient, services: FakeServices
+) -> None:
+    """A file name with line breaks or quotes stays a name."""
+    digest = services.scheduler.store(b"x", "x", "text/plain").name.removeprefix("artefacts/")
+    answer = await client.get(f"/artefacts/{digest}/a%0D%0ASet-Cookie:b%22.txt")
+
+    assert 200 == answer.status_code
+    assert "set-cookie" not in answer.headers
+    assert (
+        "inline; filename*=UTF-8''a%0D%0ASet-Cookie%3Ab%22.txt"
+        == answer.headers["content-disposition"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "filename", "expected"),
+    [
+        ("image/png", "x", "image/png"),
+        ("text/html; charset=utf-8", "x.png", "text/html"),
+        ("application/javascript", "x.js", "application/octet-stream"),
+        ("text/javascript", "plot.png", "image/png"),
+        ("", "report.PDF", "application/pdf"),
+        ("application/xhtml+xml", "x.xhtml", "application/octet-stream"),
+        ("multipart/x-mixed-replace", "x", "application/octet-stream"),
+    ],
+)
+def test_media_types(stored: str, filename: str, expected: str) -> None:
+    """Only listed types are told; all others are bytes."""
+    assert expected == media_type(stored, filename)
