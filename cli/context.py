@@ -17,7 +17,7 @@ from cli.progress import Notice
 from cli.screen import Screen
 from cli.source import Source
 from cli.state import StateDirectory, System
-from services.errors import InvalidArgumentError, UnavailableError
+from services.errors import Error, InvalidArgumentError, UnavailableError
 
 T = TypeVar("T")
 
@@ -68,15 +68,11 @@ class Context:
             return
         where = self.source(start=start)
         notice = Notice(self.screen)
-
-        def stopped_notify(text: str) -> None:
-            notice(text)
-
         options = embedded.Options(backend=self.backend or "auto", slots=self.slots, port=self.port)
         opened = (
-            embedded.catalog_only(where, notify=stopped_notify)
+            embedded.catalog_only(where, notify=notice)
             if reading
-            else embedded.joined(where, options=options, notify=stopped_notify)
+            else embedded.joined(where, options=options, notify=notice)
         )
         try:
             with opened as system:
@@ -84,8 +80,13 @@ class Context:
                 try:
                     yield system
                 except UnavailableError as error:
-                    reason = embedded.failure(StateDirectory.of(where))
+                    reason = "" if reading else embedded.failure(StateDirectory.of(where))
                     raise UnavailableError(reason or error.message) from error
+                except Error as error:
+                    if type(error) is not Error:
+                        raise
+                    logs = StateDirectory.of(where).logs
+                    raise Error(f"{error.message}; the logs are in {logs}") from error
         finally:
             notice.done()
 

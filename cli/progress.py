@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.progress_bar import ProgressBar
@@ -61,18 +61,26 @@ class _Line:
         self._spinner = Spinner("dots", style="cyan")
         self._since = time.monotonic()
 
-    def row(self, width: int) -> Table:
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(width=1)
-        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(width // 2 - 4, 16))
-        grid.add_column(no_wrap=True, overflow="ellipsis", style="dim")
-        grid.add_column(no_wrap=True, justify="right", style="dim")
+    def cells(self) -> tuple[Spinner, Text, Text, Text]:
+        """Spinner, what is checked, what it does, for how long."""
         elapsed = Text(f"{time.monotonic() - self._since:.0f} s")
-        grid.add_row(self._spinner, self.label, tables.plain(self.doing), elapsed)
-        return grid
+        return self._spinner, self.label, tables.plain(self.doing), elapsed
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self.row(options.max_width)
+        yield _grid([self], width=options.max_width)
+
+
+def _grid(lines: Iterable[_Line], *, width: int) -> Table:
+    """Lines of checks at work, with their columns aligned; on narrow terminals titles give way."""
+    room = max(width - 12, 20)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=1)
+    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=room * 2 // 5)
+    grid.add_column(no_wrap=True, overflow="ellipsis", style="dim", max_width=room * 3 // 5)
+    grid.add_column(no_wrap=True, justify="right", style="dim")
+    for line in lines:
+        grid.add_row(*line.cells())
+    return grid
 
 
 class Watched:
@@ -147,13 +155,19 @@ class _Board:
         finished = self.finished
         head = Table.grid(padding=(0, 1))
         head.add_row(
-            ProgressBar(total=max(self.total, 1), completed=len(finished), width=24),
+            ProgressBar(
+                total=max(self.total, 1),
+                completed=len(finished),
+                width=24,
+                complete_style="cyan",
+                finished_style="green",
+            ),
             Text(f"{len(finished)}/{self.total}", style="bold"),
             _counts(finished),
             Text(f"{time.monotonic() - self._since:.0f} s", style="dim"),
         )
         room = max(options.height or console.height, 6) - 3
-        yield Group(head, *(line.row(options.max_width) for line in [*self.lines.values()][:room]))
+        yield Group(head, _grid([*self.lines.values()][:room], width=options.max_width))
 
 
 def _counts(finished: list[check_pb2.Check]) -> Text:

@@ -90,7 +90,8 @@ def verdict_table(
             Text(f"{run_seconds(check):.1f}"),
         ]
         if wide:
-            row.append(_shrinking(check.result.message))
+            succeeded = check.verdict == check_pb2.VERDICT_SUCCESS
+            row.append(_shrinking("" if succeeded else check.result.message))
         elif check.verdict != check_pb2.VERDICT_SUCCESS and check.result.message:
             below.append(Text.assemble((f"{key}  ", "cyan"), plain(check.result.message, "dim")))
         table.add_row(*row)

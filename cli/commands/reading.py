@@ -5,7 +5,7 @@ import string
 from collections.abc import Iterable
 
 import click
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ackrep.catalog.v1 import catalog_pb2
@@ -176,13 +176,13 @@ def sync(context: Context) -> None:
         if context.json:
             click.echo(documents.line(documents.of_named(revision)))
             return
-        context.screen.print(revision_facts(revision))
+        context.screen.print(tables.facts(revision_rows(revision)))
 
     context.run(work, reading=True)
 
 
-def revision_facts(revision: catalog_pb2.Revision) -> Group:
-    """A revision in a few lines."""
+def revision_rows(revision: catalog_pb2.Revision) -> list[tuple[str, RenderableType | str]]:
+    """A revision in a few lines, for `tables.facts`."""
     if revision.error_count or revision.warning_count:
         problems = Text(
             f"{revision.error_count} errors, {revision.warning_count} warnings",
@@ -190,17 +190,13 @@ def revision_facts(revision: catalog_pb2.Revision) -> Group:
         ).append("  (ackrep lint shows them)", style="dim")
     else:
         problems = Text("none", style="green")
-    return Group(
-        tables.facts(
-            (
-                ("repository", revision.source),
-                ("ref", revision.ref),
-                ("revision", revision_label(revision)),
-                ("entities", str(revision.entity_count)),
-                ("diagnostics", problems),
-            )
-        )
-    )
+    return [
+        ("repository", revision.source),
+        ("ref", revision.ref),
+        ("revision", revision_label(revision)),
+        ("entities", str(revision.entity_count)),
+        ("diagnostics", problems),
+    ]
 
 
 def revision_label(revision: catalog_pb2.Revision) -> str:

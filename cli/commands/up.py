@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 
 import click
-from rich.console import Group
 from rich.text import Text
 
 from ackrep.catalog.v1 import catalog_pb2
@@ -12,7 +11,7 @@ from ackrep.runner.v1 import runner_pb2
 from ackrep.scheduler.v1 import scheduler_pb2
 from cli import checking, documents, embedded, tables
 from cli.client import Client
-from cli.commands.reading import revision_facts
+from cli.commands.reading import revision_rows
 from cli.context import Context, interruptible, pass_context
 from cli.options import backend_options, shared_options
 from cli.state import StateDirectory, System
@@ -96,10 +95,12 @@ def _say_up(
         document = {**_public(system), "joined": joins, "revision": documents.last(revision.name)}
         click.echo(documents.line(document))
         return
-    content = Group(
-        tables.facts((("page", Text(system.page, style="bold underline cyan")),)),
-        revision_facts(revision),
-        tables.facts((("checks run in", _backend(runner)),)),
+    content = tables.facts(
+        [
+            ("page", Text(system.page, style="bold underline cyan")),
+            *revision_rows(revision),
+            ("checks run in", _backend(runner)),
+        ]
     )
     title = "ACKREP runs already; this command has joined" if joins else "ACKREP is up"
     context.screen.print(tables.panel(content, title=title))
@@ -161,18 +162,16 @@ def status(context: Context) -> int:
                 click.echo(documents.line(document))
                 return
             active = ", ".join(documents.last(one) for one in runner.checks) if runner else ""
-            content = Group(
-                tables.facts((("page", Text(found.page, style="bold underline cyan")),)),
-                revision_facts(revision),
-                tables.facts(
-                    (
-                        ("checks run in", _backend(runner)),
-                        ("running", active or "nothing"),
-                        ("queued", str(waiting)),
-                        ("logs", str(StateDirectory.of(where).logs)),
-                        ("process", str(found.pid)),
-                    )
-                ),
+            content = tables.facts(
+                [
+                    ("page", Text(found.page, style="bold underline cyan")),
+                    *revision_rows(revision),
+                    ("checks run in", _backend(runner)),
+                    ("running", active or "nothing"),
+                    ("queued", str(waiting)),
+                    ("logs", str(StateDirectory.of(where).logs)),
+                    ("process", str(found.pid)),
+                ]
             )
             context.screen.print(tables.panel(content, title="ACKREP runs"))
 
