@@ -37,8 +37,9 @@ class Service:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", f"services.{self.name}"],
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, "ACKREP_PARENT_PIPE": "1"},
                 cwd=ROOT,
+                stdin=subprocess.PIPE,  # its end stops the service, however this process ends
                 stdout=log,
                 stderr=log,
             )
@@ -48,16 +49,21 @@ class Service:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
     def stop(self, *, seconds: float = 40.0) -> int:
         """Ends it as an administrator would; its exit status."""
         assert self.process is not None
         self.process.terminate()
         try:
-            return self.process.wait(seconds)
+            status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.name} did not stop:\n{self.log.read_text()}") from None
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        return status
 
 
 @dataclass
@@ -77,13 +83,13 @@ class System:
         )
 
     @contextlib.asynccontextmanager
-    async def scheduler(self) -> AsyncIterator[scheduler_pb2_grpc.SchedulerServiceAsyncStub]:
+    async def scheduler(self) -> AsyncIterator[scheduler_pb2_grpc.SchedulerServiceStub]:
         """A client of the scheduler."""
         async with self._dial("scheduler") as channel:
             yield scheduler_pb2_grpc.SchedulerServiceStub(channel)
 
     @contextlib.asynccontextmanager
-    async def runner(self) -> AsyncIterator[runner_pb2_grpc.RunnerServiceAsyncStub]:
+    async def runner(self) -> AsyncIterator[runner_pb2_grpc.RunnerServiceStub]:
         """A client of the runner."""
         async with self._dial("runner") as channel:
             yield runner_pb2_grpc.RunnerServiceStub(channel)

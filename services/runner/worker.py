@@ -88,19 +88,16 @@ class Worker:
             if self.draining:
                 await asyncio.sleep(_DRAINING_SECONDS)
                 continue
-            slot = await self._slots.take()
-            task: asyncio.Task[None] | None = None
-            try:
-                job = await self._jobs.next(timeout=_PULL_SECONDS)
-                if job is not None and self.draining:
-                    await job.later(0)
-                elif job is not None:
-                    task = asyncio.create_task(self._serve(job, slot))
-                    self._serving.add(task)
-                    task.add_done_callback(self._served)
-            finally:
-                if task is None:
-                    slot.end()
+            # No slot is occupied while waiting: one that was lent is needed back at any time.
+            await self._slots.room()
+            job = await self._jobs.next(timeout=_PULL_SECONDS)
+            if job is not None and self.draining:
+                await job.later(0)
+            elif job is not None:
+                task = asyncio.create_task(self._serve(job, self._slots.hold()))
+                self._serving.add(task)
+                task.add_done_callback(self._served)
+                await asyncio.sleep(0)  # it occupies its slot before the next look for room
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._serving.discard(task)
@@ -109,6 +106,7 @@ class Worker:
 
     async def _serve(self, job: Job, slot: Slot) -> None:
         try:
+            await slot.enter()
             assignment = await self._claim(job)
             if assignment is None:
                 return

@@ -1,0 +1,110 @@
+"""`RunnerService` over real gRPC."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
+from services import rpc
+from services.errors import EnvironmentUnavailableError
+from services.runner.app import RunnerApp
+from services.runner.environments import Environments
+from services.runner.servicer import RunnerServicer
+from tests.runner_builders import SmallRunner, small_runner, write_definition
+
+
+@contextlib.asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[tuple[SmallRunner, grpc.aio.Channel]]:
+    """A small runner and a channel to its service."""
+    async with small_runner(folder) as runner:
+        app = RunnerApp(
+            worker=runner.worker,
+            pool=runner.pool,
+            backend=runner.backend,
+            environments=Environments([folder / "environments"]),
+        )
+        async with (
+            rpc.serving(
+                address="127.0.0.1:0",
+                token="t",
+                register=lambda server: runner_pb2_grpc.add_RunnerServiceServicer_to_server(
+                    RunnerServicer(app), server
+                ),
+                services=[],
+            ) as port,
+            rpc.dial(f"127.0.0.1:{port}", token="t") as channel,
+        ):
+            yield runner, channel
+
+
+async def test_the_runner_and_its_workplaces(tmp_path: Path) -> None:
+    """Preparing makes an environment ready and warm; the runner then shows the workplace."""
+    async with served(tmp_path) as (_, channel):
+        stub = runner_pb2_grpc.RunnerServiceStub(channel)
+        listed = await stub.ListEnvironments(runner_pb2.ListEnvironmentsRequest())
+        assert [runner_pb2.Environment.STATE_ABSENT] == [e.state for e in listed.environments]
+        steps = [
+            step
+            async for step in stub.PrepareEnvironment(
+                runner_pb2.PrepareEnvironmentRequest(name="environments/demo_environment")
+            )
+        ]
+        assert "building demo_environment" == steps[0].message
+        assert runner_pb2.Environment.STATE_READY == steps[-1].environment.state
+        assert "sha256:1" == steps[-1].environment.digest
+        runner = await stub.GetRunner(runner_pb2.GetRunnerRequest(name="runners/-"))
+        assert "runners/r" == runner.name
+        (workplace,) = runner.workplaces
+        assert ("idle", "environments/demo_environment") == (workplace.state, workplace.environment)
+
+
+async def test_pages_of_environments(tmp_path: Path) -> None:
+    """Pages follow the name and end without a token."""
+    async with served(tmp_path) as (_, channel):
+        for name in ("a_environment", "z_environment"):
+            write_definition(tmp_path / "environments", name)
+        stub = runner_pb2_grpc.RunnerServiceStub(channel)
+        names = []
+        token = ""
+        while True:
+            page = await stub.ListEnvironments(
+                runner_pb2.ListEnvironmentsRequest(page_size=2, page_token=token)
+            )
+            names.append([one.name for one in page.environments])
+            token = page.next_page_token
+            if not token:
+                break
+        expected = [f"environments/{n}_environment" for n in ("a", "demo", "z")]
+        assert [expected[:2], expected[2:]] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("environments/none_environment", grpc.StatusCode.NOT_FOUND),
+        ("environments/demo_environment", grpc.StatusCode.FAILED_PRECONDITION),
+    ],
+)
+async def test_what_cannot_be_prepared(tmp_path: Path, name: str, code: grpc.StatusCode) -> None:
+    """An unknown environment is not found; one that cannot be had says why."""
+    async with served(tmp_path) as (runner, channel):
+        runner.backend.failure = EnvironmentUnavailableError("asks for Python ==2.7")
+        stub = runner_pb2_grpc.RunnerServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            async for _ in stub.PrepareEnvironment(runner_pb2.PrepareEnvironmentRequest(name=name)):
+                pass
+        assert code == caught.value.code()
+
+
+async def test_another_runner_is_not_found(tmp_path: Path) -> None:
+    """Only the runner itself, or whichever answers, can be asked for; draining shows."""
+    async with served(tmp_path) as (_, channel):
+        stub = runner_pb2_grpc.RunnerServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetRunner(runner_pb2.GetRunnerRequest(name="runners/other"))
+        assert grpc.StatusCode.NOT_FOUND == caught.value.code()
+        drained = await stub.DrainRunner(runner_pb2.DrainRunnerRequest(name="runners/r"))
+        assert drained.draining
