@@ -65,14 +65,14 @@ class Checks(Protocol):
         Otherwise gives the one that the same request made before, or the equal active one.
         """
 
-    async def get(self, id: str) -> Check:  # noqa: A002
+    async def get(self, check_id: str) -> Check:
         """Gets a check.
 
         Raises:
             NotFoundError: There is none of that id.
         """
 
-    async def update(self, id: str, transition: Transition) -> Change:  # noqa: A002
+    async def update(self, check_id: str, transition: Transition) -> Change:
         """Changes a check by a transition, alone; what it announces goes into the outbox.
 
         Raises:
@@ -98,7 +98,7 @@ class Runs(Protocol):
         Otherwise gives the one that the same request made before.
         """
 
-    async def get(self, id: str) -> RunSummary:  # noqa: A002
+    async def get(self, run_id: str) -> RunSummary:
         """Gets a run.
 
         Raises:
@@ -108,7 +108,7 @@ class Runs(Protocol):
     async def list_page(self, *, limit: int, before: str) -> list[RunSummary]:
         """Lists runs older than the id `before` (all where empty), newest first."""
 
-    async def changes(self, id: str, *, after: int, limit: int) -> list[Check]:  # noqa: A002
+    async def changes(self, run_id: str, *, after: int, limit: int) -> list[Check]:
         """Lists the checks of a run that changed after a change number, in order of change."""
 
 

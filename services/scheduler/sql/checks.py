@@ -50,13 +50,13 @@ class SqlChecks:
 
         return await self._database.write(write)
 
-    async def get(self, id: str) -> Check:  # noqa: A002
-        return await self._database.read(lambda connection: one(connection, id))
+    async def get(self, check_id: str) -> Check:
+        return await self._database.read(lambda connection: one(connection, check_id))
 
-    async def update(self, id: str, transition: Transition) -> Change:  # noqa: A002
+    async def update(self, check_id: str, transition: Transition) -> Change:
         def write(connection: Connection) -> Change:
             self._database.take_turn(connection)
-            before = one(connection, id)
+            before = one(connection, check_id)
             after = transition(before)
             if after is before:
                 return Change(before=before, after=before)
@@ -66,14 +66,14 @@ class SqlChecks:
                 {
                     **changing_values_of(after),
                     "change": self._database.next_change(connection),
-                    "of_check": id,
+                    "of_check": check_id,
                     "of_attempt": before.attempt,
                     "of_state": before.state.value,
                     "job_is_over": moved,
                 },
             )
             if saved.rowcount != 1:
-                message = f"checks/{id} changed inside a transaction that was alone"
+                message = f"checks/{check_id} changed inside a transaction that was alone"
                 raise RuntimeError(message)
             save_attempts(connection, before, after)
             if after.result is not None and before.result is None:

@@ -78,8 +78,8 @@ class SqlRuns:
 
         return await self._database.write(write)
 
-    async def get(self, id: str) -> RunSummary:  # noqa: A002
-        return await self._database.read(lambda connection: _summary_of(connection, id))
+    async def get(self, run_id: str) -> RunSummary:
+        return await self._database.read(lambda connection: _summary_of(connection, run_id))
 
     async def list_page(self, *, limit: int, before: str) -> list[RunSummary]:
         query = select(schema.runs).order_by(_r.id.desc()).limit(limit)
@@ -89,17 +89,17 @@ class SqlRuns:
             lambda connection: _summaries(connection, list(connection.execute(query)))
         )
 
-    async def changes(self, id: str, *, after: int, limit: int) -> list[Check]:  # noqa: A002
-        asked = {"of_run": id, "after": after, "limit": limit}
+    async def changes(self, run_id: str, *, after: int, limit: int) -> list[Check]:
+        asked = {"of_run": run_id, "after": after, "limit": limit}
         return await self._database.read(
             lambda connection: checks_of(connection, list(connection.execute(_CHANGES, asked)))
         )
 
 
-def _summary_of(connection: Connection, id: str) -> RunSummary:  # noqa: A002
-    row = connection.execute(_ONE, {"wanted": id}).one_or_none()
+def _summary_of(connection: Connection, run_id: str) -> RunSummary:
+    row = connection.execute(_ONE, {"wanted": run_id}).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no run named runs/{id}", name=f"runs/{id}")
+        raise NotFoundError(f"there is no run named runs/{run_id}", name=f"runs/{run_id}")
     return _summaries(connection, [row])[0]
 
 

@@ -64,15 +64,15 @@ _NEW_MESSAGE = insert(schema.outbox)
 _NEW_REQUEST = insert(schema.requests)
 
 
-def one(connection: Connection, id: str) -> Check:  # noqa: A002
+def one(connection: Connection, check_id: str) -> Check:
     """Reads one check.
 
     Raises:
         NotFoundError: There is none of that id.
     """
-    rows = list(connection.execute(_ONE, {"wanted": id}))
+    rows = list(connection.execute(_ONE, {"wanted": check_id}))
     if not rows:
-        raise NotFoundError(f"there is no check named checks/{id}", name=f"checks/{id}")
+        raise NotFoundError(f"there is no check named checks/{check_id}", name=f"checks/{check_id}")
     return checks_of(connection, rows)[0]
 
 

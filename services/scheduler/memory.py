@@ -1,0 +1,391 @@
+"""The store and the broker in memory: for tests, and to show what the ports mean."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+
+from services.errors import NotFoundError, UnavailableError
+from services.scheduler.domain import machine
+from services.scheduler.domain.check import (
+    ACTIVE,
+    Artefact,
+    Check,
+    Run,
+    Runner,
+    RunSummary,
+    State,
+    Verdict,
+)
+from services.scheduler.domain.listing import CheckFilter
+from services.scheduler.domain.machine import Directive
+from services.scheduler.domain.window import QueueGroup, room
+from services.scheduler.ports import (
+    Announce,
+    Change,
+    Event,
+    EventReader,
+    Message,
+    Publication,
+    Store,
+    Transition,
+)
+
+
+@dataclasses.dataclass
+class _State:
+    """All that the parts of the store share."""
+
+    announce: Announce
+    checks: dict[str, Check] = dataclasses.field(default_factory=dict)
+    runs: dict[str, tuple[Run, list[str]]] = dataclasses.field(default_factory=dict)
+    requests: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    outbox: dict[int, Message] = dataclasses.field(default_factory=dict)
+    runners: dict[str, Runner] = dataclasses.field(default_factory=dict)
+    jobs: dict[str, tuple[datetime, int]] = dataclasses.field(default_factory=dict)
+    """When a queued check was published, and where it lies."""
+    publications: dict[str, int] = dataclasses.field(default_factory=dict)
+    change: int = 0
+    message: int = 0
+
+    def keep(self, before: Check | None, after: Check) -> Check:
+        self.change += 1
+        after = dataclasses.replace(after, change=self.change)
+        self.checks[after.id] = after
+        if before is None or before.state is not after.state or before.attempt != after.attempt:
+            self.jobs.pop(after.id, None)
+        for message in self.announce(before, after):
+            self.message += 1
+            self.outbox[self.message] = dataclasses.replace(message, number=self.message)
+        return after
+
+    def add(self, check: Check) -> tuple[Check, bool]:
+        if not check.finished:
+            for other in self.checks.values():
+                if not other.finished and other.inputs_digest == check.inputs_digest:
+                    return other, False
+        return self.keep(None, check), True
+
+
+def memory_store(*, announce: Announce) -> Store:
+    """Makes an empty store."""
+    state = _State(announce)
+    return Store(
+        checks=_Checks(state),
+        runs=_Runs(state),
+        queue=_Queue(state),
+        outbox=_Outbox(state),
+        runners=_Runners(state),
+    )
+
+
+class _Checks:
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    async def create(self, check: Check, *, request_id: str = "") -> tuple[Check, bool]:
+        known = self._state.requests.get(("check", request_id))
+        if request_id and known:
+            return self._state.checks[known], False
+        found, created = self._state.add(check)
+        if request_id:
+            self._state.requests["check", request_id] = found.id
+        return found, created
+
+    async def get(self, check_id: str) -> Check:
+        if check_id not in self._state.checks:
+            raise NotFoundError(
+                f"there is no check named checks/{check_id}", name=f"checks/{check_id}"
+            )
+        return self._state.checks[check_id]
+
+    async def update(self, check_id: str, transition: Transition) -> Change:
+        before = await self.get(check_id)
+        after = transition(before)
+        if after is not before:
+            self._state.keep(before, after)
+        return Change(before=before, after=after)
+
+    async def list_page(self, condition: CheckFilter, *, limit: int, before: str) -> list[Check]:
+        members = self._state.runs[condition.run][1] if condition.run in self._state.runs else []
+        found = [
+            check
+            for check in sorted(self._state.checks.values(), key=lambda c: c.id, reverse=True)
+            if (not before or check.id < before)
+            and condition.entity in (None, check.entity)
+            and condition.revision in (None, check.revision)
+            and condition.state in (None, check.state)
+            and condition.verdict in (None, check.result.verdict if check.result else None)
+            and (condition.run is None or check.id in members)
+        ]
+        return found[:limit]
+
+    async def artefact(self, sha256: str) -> Artefact | None:
+        for _, check in sorted(self._state.checks.items(), reverse=True):
+            for file in check.result.artefacts if check.result else ():
+                if file.sha256 == sha256:
+                    return file
+        return None
+
+
+class _Runs:
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    async def create(
+        self, run: Run, checks: Sequence[Check], *, request_id: str = ""
+    ) -> tuple[RunSummary, bool]:
+        known = self._state.requests.get(("run", request_id))
+        if request_id and known:
+            return await self.get(known), False
+        members = [self._state.add(check)[0].id for check in checks]
+        self._state.runs[run.id] = (run, members)
+        if request_id:
+            self._state.requests["run", request_id] = run.id
+        return await self.get(run.id), True
+
+    async def get(self, run_id: str) -> RunSummary:
+        if run_id not in self._state.runs:
+            raise NotFoundError(f"there is no run named runs/{run_id}", name=f"runs/{run_id}")
+        run, members = self._state.runs[run_id]
+        checks = [self._state.checks[member] for member in members]
+        counts: dict[Verdict, int] = {}
+        for check in checks:
+            if check.result is not None:
+                counts[check.result.verdict] = counts.get(check.result.verdict, 0) + 1
+        times = [check.finish_time for check in checks if check.finish_time is not None]
+        return RunSummary(
+            run=run,
+            check_count=len(checks),
+            verdicts=tuple(sorted(counts.items())),
+            finish_time=max(times, default=None) if len(times) == len(checks) else None,
+        )
+
+    async def list_page(self, *, limit: int, before: str) -> list[RunSummary]:
+        ids = sorted((run for run in self._state.runs if not before or run < before), reverse=True)
+        return [await self.get(run) for run in ids[:limit]]
+
+    async def changes(self, run_id: str, *, after: int, limit: int) -> list[Check]:
+        members = self._state.runs[run_id][1] if run_id in self._state.runs else []
+        checks = [self._state.checks[member] for member in members]
+        changed = [check for check in checks if check.change > after]
+        return sorted(changed, key=lambda check: check.change)[:limit]
+
+
+class _Queue:
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    async def waiting(self, *, now: datetime, window: Callable[[str], int]) -> list[Publication]:
+        groups: dict[tuple[str, str], list[Check]] = {}
+        for check in self._queued():
+            groups.setdefault((check.pool, check.environment), []).append(check)
+        found: list[Publication] = []
+        for (pool, environment), checks in sorted(groups.items()):
+            out = sum(check.id in self._state.jobs for check in checks)
+            group = QueueGroup(pool=pool, environment=environment, published=out)
+            due = [
+                check
+                for check in checks
+                if check.id not in self._state.jobs
+                and (check.not_before is None or check.not_before <= now)
+            ]
+            due.sort(key=lambda check: (-check.priority, check.id))
+            found += [self._publication(check) for check in due[: room(group, size=window(pool))]]
+        return found
+
+    async def mark_published(self, done: Sequence[Publication], *, now: datetime) -> None:
+        for job in done:
+            if self._is_still(job) and job.check not in self._state.jobs:
+                self._state.jobs[job.check] = now, job.sequence
+
+    async def published(self, *, before: datetime) -> list[Publication]:
+        return [
+            self._publication(check)
+            for check in self._queued()
+            if check.id in self._state.jobs and self._state.jobs[check.id][0] < before
+        ]
+
+    async def unpublish(self, lost: Sequence[Publication]) -> None:
+        for job in lost:
+            if self._is_still(job) and self._state.jobs.pop(job.check, None) is not None:
+                self._state.publications[job.check] = job.number + 1
+
+    async def expired(self, *, now: datetime) -> list[str]:
+        return sorted(
+            check.id
+            for check in self._state.checks.values()
+            if check.state in ACTIVE and check.lease is not None and check.lease.expires <= now
+        )
+
+    async def extend_leases(self, *, until: datetime) -> int:
+        count = 0
+        for check in list(self._state.checks.values()):
+            lease = check.lease
+            if check.state in ACTIVE and lease is not None and lease.expires < until:
+                self._state.checks[check.id] = dataclasses.replace(
+                    check, lease=dataclasses.replace(lease, expires=until)
+                )
+                count += 1
+        return count
+
+    def _queued(self) -> list[Check]:
+        return [c for c in self._state.checks.values() if c.state is State.QUEUED]
+
+    def _is_still(self, job: Publication) -> bool:
+        check = self._state.checks.get(job.check)
+        return (
+            check is not None
+            and check.state is State.QUEUED
+            and check.attempt == job.attempt
+            and self._state.publications.get(job.check, 0) == job.number
+        )
+
+    def _publication(self, check: Check) -> Publication:
+        return Publication(
+            check=check.id,
+            pool=check.pool,
+            environment=check.environment,
+            attempt=check.attempt,
+            number=self._state.publications.get(check.id, 0),
+            sequence=self._state.jobs[check.id][1] if check.id in self._state.jobs else 0,
+        )
+
+
+class _Outbox:
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    async def pending(self, *, limit: int) -> list[Message]:
+        return [message for _, message in sorted(self._state.outbox.items())][:limit]
+
+    async def remove(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self._state.outbox.pop(number, None)
+
+
+class _Runners:
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    async def register(self, runner: Runner) -> list[str]:
+        self._state.runners[runner.id] = runner
+        return sorted(
+            check.id
+            for check in self._state.checks.values()
+            if check.lease is not None
+            and check.lease.runner == runner.id
+            and check.lease.incarnation != runner.incarnation
+        )
+
+    async def heartbeat(
+        self,
+        *,
+        runner: str,
+        incarnation: str,
+        attempts: Sequence[tuple[str, int]],
+        free_slots: int,
+        draining: bool,
+        now: datetime,
+        expires: datetime,
+    ) -> list[Directive] | None:
+        known = self._state.runners.get(runner)
+        if known is None or known.incarnation != incarnation:
+            return None
+        self._state.runners[runner] = dataclasses.replace(
+            known, free_slots=free_slots, draining=draining, heartbeat_time=now
+        )
+        directives: list[Directive] = []
+        for check_id, attempt in attempts:
+            check = self._state.checks.get(check_id)
+            directive = Directive.STALE
+            if check is not None:
+                check, directive = machine.renew(
+                    check,
+                    attempt=attempt,
+                    runner=runner,
+                    incarnation=incarnation,
+                    expires=expires,
+                )
+                self._state.checks[check_id] = check
+            directives.append(directive)
+        return directives
+
+    async def list_all(self, *, since: datetime) -> list[Runner]:
+        return [
+            runner
+            for _, runner in sorted(self._state.runners.items())
+            if runner.heartbeat_time >= since
+        ]
+
+    async def held(self) -> list[tuple[str, str]]:
+        return sorted(
+            (check.lease.runner, check.id)
+            for check in self._state.checks.values()
+            if check.state in ACTIVE and check.lease is not None
+        )
+
+
+class MemoryBroker:
+    """A broker of one process. `away` makes it not answer; `lose_jobs` empties its stream."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.jobs: dict[int, Publication] = {}
+        self.events_by_subject: dict[str, list[Message]] = {}
+        self._seen: set[str] = set()
+        self._next = 0
+        self._arrived = asyncio.Condition()
+
+    def lose_jobs(self) -> None:
+        """Forgets all job messages, as when the stream is deleted."""
+        self.jobs.clear()
+
+    async def ensure(self, *, pools: Sequence[str]) -> None:
+        self._answer()
+
+    async def publish_job(self, job: Publication) -> int:
+        self._answer()
+        self._next += 1
+        self.jobs[self._next] = job
+        return self._next
+
+    async def has_job(self, job: Publication) -> bool:
+        self._answer()
+        return job.sequence in self.jobs
+
+    async def publish_event(self, message: Message) -> None:
+        self._answer()
+        if message.message_id in self._seen:
+            return
+        self._seen.add(message.message_id)
+        async with self._arrived:
+            self.events_by_subject.setdefault(message.subject, []).append(message)
+            self._arrived.notify_all()
+
+    @contextlib.asynccontextmanager
+    async def events(self, check: str) -> AsyncIterator[EventReader]:
+        yield _MemoryEvents(self, f"events.{check}")
+
+    def _answer(self) -> None:
+        if self.away:
+            raise UnavailableError("the broker is away")
+
+
+class _MemoryEvents:
+    def __init__(self, broker: MemoryBroker, subject: str) -> None:
+        self._broker = broker
+        self._subject = subject
+        self._read = 0
+
+    async def next(self) -> Event:
+        def messages() -> list[Message]:
+            return self._broker.events_by_subject.get(self._subject, [])
+
+        async with self._broker._arrived:  # noqa: SLF001
+            await self._broker._arrived.wait_for(lambda: len(messages()) > self._read)  # noqa: SLF001
+        message = messages()[self._read]
+        self._read += 1
+        _, attempt, sequence = message.message_id.split("/")
+        return Event(attempt=int(attempt), sequence=int(sequence), payload=message.payload)

@@ -1,0 +1,456 @@
+"""What every store of the scheduler promises: in memory, over SQLite, over PostgreSQL."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from services.errors import NotClaimableError, NotFoundError, StaleAttemptError
+from services.scheduler.domain import machine
+from services.scheduler.domain.check import (
+    Artefact,
+    Check,
+    Limits,
+    Result,
+    Run,
+    Runner,
+    State,
+    Verdict,
+)
+from services.scheduler.domain.listing import CheckFilter
+from services.scheduler.domain.machine import Directive, Retries
+from services.scheduler.domain.names import new_id
+from services.scheduler.memory import memory_store
+from services.scheduler.messages import announce
+from services.scheduler.ports import Change, Store
+from services.scheduler.sql import Database, sql_store
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+LEASE = timedelta(seconds=10)
+RETRIES = Retries()
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """An empty store of each kind."""
+    if request.param == "memory":
+        yield memory_store(announce=announce)
+        return
+    url = f"sqlite:///{tmp_path / 'scheduler.sqlite'}"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+    database = Database(url)
+    await database.prepare()
+    yield sql_store(database, announce=announce)
+    await database.close()
+
+
+def a_check(entity: str = "AAAAA", **fields: object) -> Check:
+    """A queued check whose inputs are its entity."""
+    check = Check(
+        id=new_id(),
+        entity=entity,
+        revision="a" * 40,
+        commit="c" * 40,
+        environment="demo_environment",
+        inputs_digest=f"digest of {entity}",
+        seed=2**32 - 1,
+        limits=Limits(wall_seconds=12.5),
+        create_time=NOW,
+    )
+    return dataclasses.replace(check, **fields)  # type: ignore[arg-type]  # names of fields
+
+
+async def claim(store: Store, check: Check, *, incarnation: str = "first") -> Change:
+    return await store.checks.update(
+        check.id,
+        partial(
+            machine.claim,
+            runner="one",
+            incarnation=incarnation,
+            claim_id=new_id(),
+            now=NOW + SECOND,
+            lease_for=LEASE,
+        ),
+    )
+
+
+async def finish(store: Store, check: Check, *, attempt: int = 1, **fields: object) -> Check:
+    result = Result(verdict=Verdict.SUCCESS, message="success", payload=b"\x28\x01")
+    change = await store.checks.update(
+        check.id,
+        partial(
+            machine.finish,
+            attempt=attempt,
+            result=dataclasses.replace(result, **fields),  # type: ignore[arg-type]
+            last_sequence=7,
+            now=NOW + 3 * SECOND,
+            retries=RETRIES,
+        ),
+    )
+    return change.after
+
+
+def without_change(check: Check) -> Check:
+    return dataclasses.replace(check, change=0)
+
+
+# Checks -------------------------------------------------------------------------------------
+
+
+async def test_a_check_comes_back_as_it_was_created(store: Store) -> None:
+    """All of a check is kept, to the microsecond; creating it is announced once."""
+    wanted = a_check()
+    created, is_new = await store.checks.create(wanted)
+    assert (wanted, True) == (without_change(created), is_new)
+    assert created == await store.checks.get(wanted.id)
+    [message] = await store.outbox.pending(limit=10)
+    assert f"{wanted.id}/0/1" == message.message_id
+
+
+async def test_unknown_check_is_not_found(store: Store) -> None:
+    """Looking up or changing a check that does not exist says so."""
+    with pytest.raises(NotFoundError):
+        await store.checks.get(new_id())
+    with pytest.raises(NotFoundError):
+        await store.checks.update(new_id(), lambda check: check)
+
+
+async def test_equal_active_check_is_returned(store: Store) -> None:
+    """While a check is not finished, another one with the same inputs is not made."""
+    first, _ = await store.checks.create(a_check())
+    again, is_new = await store.checks.create(a_check())
+    assert (first, False) == (again, is_new)
+    await claim(store, first)
+    again, is_new = await store.checks.create(a_check())
+    assert (first.id, State.PREPARING, False) == (again.id, again.state, is_new)
+    await finish(store, first)
+    another, is_new = await store.checks.create(a_check())
+    assert is_new
+    assert first.id != another.id
+
+
+async def test_many_equal_requests_at_once_make_one_check(store: Store) -> None:
+    """Of requests that race, one makes the check and all get it."""
+    made = await asyncio.gather(*(store.checks.create(a_check()) for _ in range(20)))
+    assert 1 == sum(is_new for _, is_new in made)
+    assert 1 == len({check.id for check, _ in made})
+
+
+async def test_a_request_id_makes_one_check(store: Store) -> None:
+    """Repeating a request gives the check of the first one, even when that is finished."""
+    first, _ = await store.checks.create(a_check(), request_id="r1")
+    await claim(store, first)
+    await finish(store, first)
+    again, is_new = await store.checks.create(a_check("BBBBB"), request_id="r1")
+    assert (first.id, False) == (again.id, is_new)
+
+
+async def test_a_whole_life_is_kept(store: Store) -> None:
+    """Claim, start and finish are kept with lease, times, result and final event."""
+    check, _ = await store.checks.create(a_check())
+    claimed = (await claim(store, check)).after
+    assert without_change(claimed) == without_change(await store.checks.get(check.id))
+    started = await store.checks.update(
+        check.id, partial(machine.start, attempt=1, now=NOW + 2 * SECOND)
+    )
+    assert NOW + 2 * SECOND == started.after.start_time
+    file = Artefact(sha256="f" * 64, path="AAAAA/plot.png", size=3, content_type="image/png")
+    await finish(store, check, artefacts=(file,), log="e" * 64)
+    kept = await store.checks.get(check.id)
+    assert (State.FINISHED, 1, 1, 8) == (
+        kept.state,
+        kept.attempt,
+        kept.finished_by,
+        kept.final_sequence,
+    )
+    assert kept.result is not None
+    assert (Verdict.SUCCESS, "e" * 64, b"\x28\x01") == (
+        kept.result.verdict,
+        kept.result.log,
+        kept.result.payload,
+    )
+    assert file == await store.checks.artefact("f" * 64)
+    assert [f"{check.id}/0/1", f"{check.id}/1/8"] == [
+        message.message_id for message in await store.outbox.pending(limit=10)
+    ]
+
+
+async def test_what_raises_changes_nothing(store: Store) -> None:
+    """A transition that is refused leaves the check, its change number and the outbox alone."""
+    check, _ = await store.checks.create(a_check())
+    await claim(store, check)
+    before = await store.checks.get(check.id)
+    with pytest.raises(StaleAttemptError):
+        await finish(store, check, attempt=2)
+    with pytest.raises(NotClaimableError):
+        await claim(store, check)
+    assert before == await store.checks.get(check.id)
+    assert 1 == len(await store.outbox.pending(limit=10))
+
+
+async def test_failed_attempts_are_kept_in_order(store: Store) -> None:
+    """Why attempts ended is told oldest first, with runner and time."""
+    check, _ = await store.checks.create(a_check())
+    for attempt, reason in enumerate(("gone", "gone again"), start=1):
+        await claim(store, dataclasses.replace(check))
+        await store.checks.update(
+            check.id,
+            partial(
+                machine.lose,
+                attempt=attempt,
+                reason=reason,
+                now=NOW - attempt * timedelta(days=1),
+                retries=RETRIES,
+            ),
+        )
+    kept = await store.checks.get(check.id)
+    assert ([1, 2], ["gone", "gone again"], ["one", "one"], 2) == (
+        [past.attempt for past in kept.failed_attempts],
+        [past.reason for past in kept.failed_attempts],
+        [past.runner for past in kept.failed_attempts],
+        kept.failures,
+    )
+    assert NOW - timedelta(days=1) == kept.failed_attempts[0].end_time
+
+
+async def test_racing_claims_make_one_attempt(store: Store) -> None:
+    """Of runners that claim the same check at once, exactly one gets it."""
+    check, _ = await store.checks.create(a_check())
+    claims = await asyncio.gather(*(claim(store, check) for _ in range(10)), return_exceptions=True)
+    assert 9 == sum(isinstance(outcome, NotClaimableError) for outcome in claims)
+    assert 1 == (await store.checks.get(check.id)).attempt
+
+
+async def test_changes_are_numbered_upwards(store: Store) -> None:
+    """Each change has its own number, larger than all before."""
+    numbers = []
+    for entity in ("AAAAA", "BBBBB"):
+        check, _ = await store.checks.create(a_check(entity))
+        numbers.append((await store.checks.get(check.id)).change)
+        await claim(store, check)
+        numbers.append((await store.checks.get(check.id)).change)
+    assert sorted(set(numbers)) == numbers
+
+
+async def test_lists_are_newest_first_and_page_on(store: Store) -> None:
+    """Pages follow each other without gap or repetition."""
+    ids = [(await store.checks.create(a_check(f"A000{n}")))[0].id for n in range(5)]
+    first = await store.checks.list_page(CheckFilter(), limit=3, before="")
+    rest = await store.checks.list_page(CheckFilter(), limit=3, before=first[-1].id)
+    assert ids[::-1] == [check.id for check in [*first, *rest]]
+
+
+async def test_lists_are_filtered(store: Store) -> None:
+    """Each condition leaves the checks that meet it."""
+    done, _ = await store.checks.create(a_check("AAAAA"))
+    await claim(store, done)
+    await finish(store, done)
+    queued, _ = await store.checks.create(a_check("BBBBB", revision="b" * 40))
+    run = Run(id=new_id(), title="", revision="a" * 40, commit="", create_time=NOW)
+    await store.runs.create(run, [a_check("BBBBB", revision="b" * 40)])
+    for condition, expected in (
+        (CheckFilter(entity="AAAAA"), done.id),
+        (CheckFilter(revision="b" * 40), queued.id),
+        (CheckFilter(state=State.QUEUED), queued.id),
+        (CheckFilter(verdict=Verdict.SUCCESS), done.id),
+        (CheckFilter(run=run.id), queued.id),
+    ):
+        found = await store.checks.list_page(condition, limit=10, before="")
+        assert [expected] == [check.id for check in found]
+    assert not await store.checks.list_page(CheckFilter(run=new_id()), limit=10, before="")
+
+
+# Runs ---------------------------------------------------------------------------------------
+
+
+async def test_a_run_shares_active_checks_and_counts(store: Store) -> None:
+    """A run has one check per entity, an equal active one among them, and sums them up."""
+    active, _ = await store.checks.create(a_check("AAAAA"))
+    run = Run(id=new_id(), title="all", revision="a" * 40, commit="c" * 40, create_time=NOW)
+    broken = machine.broken(a_check("CCCCC", run=run.id), message="dangling", now=NOW)
+    summary, is_new = await store.runs.create(
+        run, [a_check("AAAAA", run=run.id), a_check("BBBBB", run=run.id), broken]
+    )
+    assert (run, 3, ((Verdict.SCRIPT_ERROR, 1),), None, True) == (
+        summary.run,
+        summary.check_count,
+        summary.verdicts,
+        summary.finish_time,
+        is_new,
+    )
+    members = await store.runs.changes(run.id, after=0, limit=10)
+    assert {active.id, broken.id} < {check.id for check in members}
+    for check in members:
+        if not check.finished:
+            await claim(store, check)
+            await finish(store, check)
+    summary = await store.runs.get(run.id)
+    assert (True, ((Verdict.SUCCESS, 2), (Verdict.SCRIPT_ERROR, 1)), NOW + 3 * SECOND) == (
+        summary.finished,
+        summary.verdicts,
+        summary.finish_time,
+    )
+
+
+async def test_changes_of_a_run_can_be_read_piece_by_piece(store: Store) -> None:
+    """Reading on after any change number gives each later state, none twice."""
+    run = Run(id=new_id(), title="", revision="a" * 40, commit="", create_time=NOW)
+    await store.runs.create(run, [a_check(f"A000{n}", run=run.id) for n in range(5)])
+    seen: list[str] = []
+    after = 0
+    while piece := await store.runs.changes(run.id, after=after, limit=2):
+        seen += [check.id for check in piece]
+        after = piece[-1].change
+    assert 5 == len(set(seen)) == len(seen)
+    changed = (await claim(store, await store.checks.get(seen[0]))).after
+    assert [changed.id] == [c.id for c in await store.runs.changes(run.id, after=after, limit=9)]
+
+
+async def test_a_request_id_makes_one_run(store: Store) -> None:
+    """Repeating a request gives the run of the first one."""
+    runs = [
+        Run(id=new_id(), title="", revision="a" * 40, commit="", create_time=NOW) for _ in range(2)
+    ]
+    first, _ = await store.runs.create(runs[0], [a_check()], request_id="r")
+    again, is_new = await store.runs.create(runs[1], [a_check()], request_id="r")
+    assert (first, False) == (again, is_new)
+    assert [first] == await store.runs.list_page(limit=5, before="")
+    assert not await store.runs.list_page(limit=5, before=first.run.id)
+    with pytest.raises(NotFoundError):
+        await store.runs.get(runs[1].id)
+
+
+# Queue and leases ---------------------------------------------------------------------------
+
+
+async def test_the_queue_fills_a_window_in_order(store: Store) -> None:
+    """Per environment, as many as there is room for are next, the highest priority first."""
+    ids = [(await store.checks.create(a_check(f"A000{n}")))[0].id for n in range(4)]
+    urgent, _ = await store.checks.create(a_check("BBBBB", priority=1))
+    other, _ = await store.checks.create(a_check("CCCCC", environment="other_environment"))
+    jobs = await store.queue.waiting(now=NOW, window=lambda _: 2)
+    assert {urgent.id, ids[0], other.id} == {job.check for job in jobs}
+    done = [dataclasses.replace(job, sequence=n) for n, job in enumerate(jobs, start=1)]
+    await store.queue.mark_published(done, now=NOW)
+    assert not await store.queue.waiting(now=NOW, window=lambda _: 2)
+    await claim(store, urgent)
+    jobs = await store.queue.waiting(now=NOW, window=lambda _: 2)
+    assert [ids[1]] == [job.check for job in jobs]
+
+
+async def test_a_back_off_holds_a_check_back(store: Store) -> None:
+    """A check that waits for its next attempt is not published before its time."""
+    check, _ = await store.checks.create(a_check())
+    await claim(store, check)
+    lost = partial(machine.lose, attempt=1, reason="gone", now=NOW, retries=RETRIES)
+    await store.checks.update(check.id, lost)
+    early = await store.queue.waiting(now=NOW + 0.4 * SECOND, window=lambda _: 2)
+    due = await store.queue.waiting(now=NOW + 0.6 * SECOND, window=lambda _: 2)
+    assert ([], [(check.id, 1)]) == (early, [(job.check, job.attempt) for job in due])
+
+
+async def test_lost_jobs_are_published_under_a_new_number(store: Store) -> None:
+    """A published job that is lost waits again, with another number; an old mark has no effect."""
+    check, _ = await store.checks.create(a_check())
+    [job] = await store.queue.waiting(now=NOW, window=lambda _: 2)
+    placed = dataclasses.replace(job, sequence=5)
+    await store.queue.mark_published([placed], now=NOW)
+    assert not await store.queue.published(before=NOW)
+    assert [placed] == await store.queue.published(before=NOW + SECOND)
+    await store.queue.unpublish([placed])
+    [again] = await store.queue.waiting(now=NOW, window=lambda _: 2)
+    assert (job.number + 1, 0) == (again.number, again.sequence)
+    await store.queue.mark_published([placed], now=NOW)
+    assert [again] == await store.queue.waiting(now=NOW, window=lambda _: 2)
+
+
+async def test_leases_run_out_and_can_be_prolonged(store: Store) -> None:
+    """Leases that ran out are found; after a restart all get a grace period, none a shorter one."""
+    check, _ = await store.checks.create(a_check())
+    claimed = (await claim(store, check)).after
+    assert claimed.lease is not None
+    end = claimed.lease.expires
+    assert [] == await store.queue.expired(now=end - SECOND)
+    assert [check.id] == await store.queue.expired(now=end)
+    assert 0 == await store.queue.extend_leases(until=end - SECOND)
+    assert 1 == await store.queue.extend_leases(until=end + SECOND)
+    assert [] == await store.queue.expired(now=end)
+
+
+# Runners ------------------------------------------------------------------------------------
+
+
+def a_runner(incarnation: str = "first") -> Runner:
+    return Runner(
+        id="one",
+        incarnation=incarnation,
+        pool="default",
+        slots=2,
+        backend="process",
+        runtime_version="1",
+        host="here",
+        heartbeat_time=NOW,
+    )
+
+
+async def test_heartbeats_renew_what_the_runner_holds(store: Store) -> None:
+    """Each attempt asked about gets its directive; only the runner's own are renewed."""
+    held, _ = await store.checks.create(a_check("AAAAA"))
+    stopped, _ = await store.checks.create(a_check("BBBBB"))
+    await store.runners.register(a_runner())
+    for check in (held, stopped):
+        await claim(store, check)
+    await store.checks.update(stopped.id, partial(machine.cancel, now=NOW))
+    until = NOW + timedelta(minutes=1)
+    directives = await store.runners.heartbeat(
+        runner="one",
+        incarnation="first",
+        attempts=[(held.id, 1), (stopped.id, 1), (held.id, 2), (new_id(), 1)],
+        free_slots=0,
+        draining=True,
+        now=NOW + SECOND,
+        expires=until,
+    )
+    assert [Directive.CONTINUE, Directive.CANCEL, Directive.STALE, Directive.STALE] == directives
+    assert [] == await store.queue.expired(now=until - SECOND)
+    [runner] = await store.runners.list_all(since=NOW + SECOND)
+    assert (0, True, NOW + SECOND) == (runner.free_slots, runner.draining, runner.heartbeat_time)
+    assert sorted([("one", held.id), ("one", stopped.id)]) == await store.runners.held()
+
+
+async def test_a_new_incarnation_orphans_the_old_ones_checks(store: Store) -> None:
+    """Registering names what died with earlier incarnations, whose heartbeats no longer count."""
+    check, _ = await store.checks.create(a_check())
+    assert [] == await store.runners.register(a_runner())
+    await claim(store, check)
+    assert [check.id] == await store.runners.register(a_runner("second"))
+    beat = partial(
+        store.runners.heartbeat,
+        runner="one",
+        attempts=[(check.id, 1)],
+        free_slots=0,
+        draining=False,
+        now=NOW,
+        expires=NOW + timedelta(hours=1),
+    )
+    assert await beat(incarnation="first") is None
+    assert [Directive.STALE] == await beat(incarnation="second")
+
+
+# Outbox -------------------------------------------------------------------------------------
+
+
+async def test_the_outbox_keeps_order_until_removed(store: Store) -> None:
+    """Messages stay, oldest first, until they are removed."""
+    ids = [(await store.checks.create(a_check(f"A000{n}")))[0].id for n in range(3)]
+    messages = await store.outbox.pending(limit=2)
+    assert ids[:2] == [message.message_id.split("/")[0] for message in messages]
+    await store.outbox.remove([message.number for message in messages])
+    [last] = await store.outbox.pending(limit=2)
+    assert ids[2] == last.message_id.split("/")[0]
