@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from functools import partial
+from collections.abc import AsyncIterator
 
 import grpc
 
@@ -21,8 +21,12 @@ from services.errors import Error
 log = logging.getLogger(__name__)
 
 
-async def serve(configuration: Settings, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set. The first index is made while answers already wait for it."""
+@contextlib.asynccontextmanager
+async def running(configuration: Settings) -> AsyncIterator[int]:
+    """Runs the service during the block; yields its port.
+
+    The first index is made meanwhile, and answers that need it wait for it.
+    """
     configuration.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     git = Git(configuration.state)
     source = source_of(
@@ -45,8 +49,8 @@ async def serve(configuration: Settings, stop: asyncio.Event) -> None:
                 token=configuration.token,
                 register=register,
                 services=[SERVICE],
-            ):
-                await stop.wait()
+            ) as port:
+                yield port
         finally:
             first.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -63,11 +67,16 @@ async def _first_sync(catalog: Catalog) -> None:
         log.exception("the first index failed")
 
 
-def main() -> None:
-    """Runs the service with settings from the environment."""
+async def _serve(stop: asyncio.Event) -> None:
     configuration = settings.load(Settings, service="catalog")
     logs.configure(service="catalog", style=configuration.log_format)
-    lifetime.run(partial(serve, configuration))
+    async with running(configuration):
+        await stop.wait()
+
+
+def main() -> None:
+    """Runs the service with settings from the environment."""
+    lifetime.run(_serve)
 
 
 if __name__ == "__main__":
