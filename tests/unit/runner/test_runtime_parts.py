@@ -125,6 +125,8 @@ ERROR = {"kind": "error", "message": "E: x"}
         ({"report": {**ERROR, "limit": "disk"}}, "LIMIT_EXCEEDED", "disk"),
         ({"report": ERROR, "oom_kills": 1}, "LIMIT_EXCEEDED", "memory"),
         ({"report": DONE, "oom_kills": 1}, "SUCCESS", ""),
+        ({"report": ERROR, "fork_refusals": 1}, "LIMIT_EXCEEDED", "processes"),
+        ({"fork_refusals": 1}, "LIMIT_EXCEEDED", "processes"),
         ({"report": {"kind": "broken"}}, "INFRASTRUCTURE_ERROR", ""),
         ({}, "SCRIPT_ERROR", ""),
         ({"signal": signal.SIGKILL}, "SCRIPT_ERROR", ""),
@@ -147,6 +149,7 @@ def test_verdict_follows_what_was_seen(changes: dict[str, Any], verdict: str, li
         exit_status=0,
         signal=None,
         oom_kills=0,
+        fork_refusals=0,
         cpu_seconds=1.0,
         limits={},
     )._replace(**changes)

@@ -39,6 +39,7 @@ class Check:
         self.reason = ""
         self.pid = 0
         self.oom_before = processes.oom_kills()
+        self.refusals_before = processes.fork_refusals()
         self.before: Dict[str, Any] = {}
         self.started = time.monotonic()
         wall = float(self.limits.get("wall_seconds") or 0)

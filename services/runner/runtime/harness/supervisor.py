@@ -509,6 +509,12 @@ class Supervisor:
         check.phase("clean", time.monotonic() - started)
         return cleanliness
 
+    def _fork_refusals(self, check: checking.Check) -> int:
+        if not self._configuration["isolated"]:
+            # The control group is shared with others.
+            return 0
+        return max(0, processes.fork_refusals() - check.refusals_before)
+
     def _tell(
         self,
         check: checking.Check,
@@ -529,6 +535,7 @@ class Supervisor:
                 exit_status=status,
                 signal=number,
                 oom_kills=cleanliness["oom_kills"],
+                fork_refusals=self._fork_refusals(check),
                 cpu_seconds=ending.user_seconds + ending.system_seconds,
                 limits=check.limits,
             )

@@ -20,6 +20,8 @@ class Seen(NamedTuple):
     signal: Optional[int]
     oom_kills: int
     """During the check."""
+    fork_refusals: int
+    """By the control group, during the check."""
     cpu_seconds: float
     limits: Dict[str, Any]
 
@@ -60,6 +62,8 @@ def _error(seen: Seen, report: Dict[str, Any]) -> Judgement:
     limit = str(report.get("limit", ""))
     if seen.oom_kills > 0:
         limit = "memory"
+    if not limit and seen.fork_refusals > 0:
+        limit = "processes"
     if limit:
         return Judgement("LIMIT_EXCEEDED", limit, message)
     if _cpu_used_up(seen):
@@ -76,6 +80,8 @@ def _no_report(seen: Seen) -> Judgement:
         return Judgement("LIMIT_EXCEEDED", "file", "a file became too large")
     if seen.oom_kills > 0:
         return Judgement("LIMIT_EXCEEDED", "memory", "killed because memory ran out")
+    if seen.fork_refusals > 0:
+        return Judgement("LIMIT_EXCEEDED", "processes", "too many processes")
     if number is not None:
         try:
             name = signal.Signals(number).name
