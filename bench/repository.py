@@ -18,7 +18,6 @@ def evaluate_simulation(data):
 
 LORENZ = """\
 import os
-import tempfile
 
 import matplotlib
 
@@ -35,13 +34,15 @@ def simulate():
     data = solve_ivp(rhs, (0, 20), [1.0, 1.0, 1.0], t_eval=np.linspace(0, 20, 10_000))
     axes = plt.figure(figsize=(6, 5)).add_subplot(projection="3d")
     axes.plot(*data.y, linewidth=0.6)
-    here = os.path.dirname(__file__) if "__file__" in globals() else tempfile.mkdtemp()
-    os.makedirs(os.path.join(here, "_data"), exist_ok=True)
-    plt.savefig(os.path.join(here, "_data", "plot.png"), dpi=96)
+    folder = os.path.join(HERE, "_data")
+    os.makedirs(folder)
+    plt.savefig(os.path.join(folder, "plot.png"), dpi=96)
     return data
 """
 
 LORENZ_JUDGE = """\
+
+HERE = os.path.dirname(__file__)
 
 
 def evaluate_simulation(data):
@@ -52,7 +53,7 @@ def evaluate_simulation(data):
 """
 
 NOOP_SCRIPT = "print('no work')\n"
-LORENZ_SCRIPT = LORENZ + "\n\nsimulate()\n"
+LORENZ_SCRIPT = LORENZ + "\nimport tempfile\n\nHERE = tempfile.mkdtemp()\nsimulate()\n"
 """The same work as the Lorenz entity, for a plain `python -`."""
 
 METADATA = """\

@@ -44,7 +44,9 @@ def show(rows: list[Row], *, title: str) -> None:
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
         table.add_row(row.what, row.ours, row.alternative, ratio, row.goal)
-    Console().print(table)
+    console = Console()
+    # Into a file or a narrow terminal too: a folded table is no table.
+    Console(width=max(console.width, 130)).print(table)
 
 
 def keep(rows: list[Row], path: Path) -> None:
