@@ -357,7 +357,7 @@ async def test_a_back_off_holds_a_check_back(store: Store) -> None:
 
 async def test_lost_jobs_are_published_under_a_new_number(store: Store) -> None:
     """A published job that is lost waits again, with another number; an old mark has no effect."""
-    check, _ = await store.checks.create(a_check())
+    await store.checks.create(a_check())
     [job] = await store.queue.waiting(now=NOW, window=lambda _: 2)
     placed = dataclasses.replace(job, sequence=5)
     await store.queue.mark_published([placed], now=NOW)

@@ -3,12 +3,14 @@
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
 from services.errors import InvalidArgumentError
 from services.scheduler.domain.check import State, Verdict
 
+_VALUE = re.compile(r"[\w./-]+", re.ASCII)
 _E = TypeVar("_E", State, Verdict)
 
 DEFAULT_PAGE = 50
@@ -37,7 +39,7 @@ def parse_filter(text: str) -> CheckFilter:
     for part in text.split(" AND ") if text.strip() else ():
         field, sign, value = (piece.strip() for piece in part.partition("="))
         value = value.strip("\"'")
-        if not sign or not value or field not in _COLLECTIONS:
+        if not sign or not _VALUE.fullmatch(value) or field not in _COLLECTIONS:
             raise InvalidArgumentError(
                 f"cannot read the condition {part.strip()!r}: write `field = value`, joined by "
                 f"` AND `, with a field of {', '.join(_COLLECTIONS)}",
@@ -87,7 +89,7 @@ def page_size(asked: int) -> int:
 
 def page_token(last: str, *, query: str) -> str:
     """Writes the token of the page after the resource `last` of a query."""
-    return base64.urlsafe_b64encode(f"{_mark(query)}:{last}".encode()).decode()
+    return base64.urlsafe_b64encode(f"{_mark(query, last)}:{last}".encode()).decode()
 
 
 def after_token(token: str, *, query: str) -> str:
@@ -102,10 +104,11 @@ def after_token(token: str, *, query: str) -> str:
         mark, _, last = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
     except (binascii.Error, ValueError):
         mark = last = ""
-    if mark != _mark(query) or not last:
+    if not last or mark != _mark(query, last):
         raise InvalidArgumentError("page_token is not one of this query", field="page_token")
     return last
 
 
-def _mark(query: str) -> str:
-    return hashlib.sha256(query.encode()).hexdigest()[:8]
+def _mark(query: str, last: str) -> str:
+    return hashlib.sha256(f"{query}
+{last}".encode()).hexdigest()[:8]
