@@ -110,5 +110,4 @@ def after_token(token: str, *, query: str) -> str:
 
 
 def _mark(query: str, last: str) -> str:
-    return hashlib.sha256(f"{query}
-{last}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{query}/{last}".encode()).hexdigest()[:8]
