@@ -159,6 +159,8 @@ class HarnessSession:
         self._decoder = Decoder()
         self._write_lock = asyncio.Lock()
         self._busy = False
+        self._started = False
+        self._cancelled: str | None = None
         self.broken = False
         self.checks = 0
         self.hello: Hello
@@ -220,7 +222,7 @@ class HarnessSession:
         """
         if self.broken or self._busy:
             raise SessionBrokenError("the session is broken or busy")
-        self._busy = True
+        self._busy, self._started, self._cancelled = True, False, None
         finished = False
         files: dict[str, _Incoming] = {}
         try:
@@ -236,6 +238,9 @@ class HarnessSession:
                     "environment": dict(environment or {}),
                 }
                 await self._write(encode(start))
+                self._started = True
+                if self._cancelled is not None:
+                    await self.cancel(self._cancelled)
             # Counted from here: what was sent before does not use up the check's time.
             deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
             deadline += limits.wall_seconds or 86400.0
@@ -260,7 +265,11 @@ class HarnessSession:
 
     async def cancel(self, reason: str = "") -> None:
         """Stop the running check, if there is one; its outcome is then CANCELLED."""
-        if self._busy and not self.broken:
+        if not self._busy or self.broken:
+            return
+        self._cancelled = reason
+        # Before its start the harness knows of no check; `run` then tells it.
+        if self._started:
             await self._write(encode({"type": "cancel", "reason": reason}))
 
     async def close(self) -> None:

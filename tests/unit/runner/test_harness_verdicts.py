@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 
 from services.runner.outcome import LogEvent, Outcome, ResultEvent, Verdict
-from services.runner.session import Limits
+from services.runner.session import Limits, Tree
 from tests.unit.runner.harness_process import check, harness, model
 
 
@@ -193,6 +194,25 @@ async def test_cancel_stops_it() -> None:
     assert found is not None
     assert (Verdict.CANCELLED, "somebody stopped it") == (found.verdict, found.message)
     assert Verdict.SUCCESS == again.outcome.verdict
+
+
+async def test_cancel_before_its_start_is_not_lost() -> None:
+    """A cancel that comes while the folders are still on their way stops the check too."""
+    async with harness() as session:
+        plan, trees = model("import time\ndef simulate(): time.sleep(100)")
+        cancelling: list[asyncio.Task[None]] = []
+
+        def arriving() -> Iterator[Tree]:
+            cancelling.append(asyncio.create_task(session.cancel("early")))
+            yield from trees
+
+        found = [
+            event.outcome.verdict
+            async for event in session.run(plan, trees=arriving(), limits=Limits(), seed=1)
+            if isinstance(event, ResultEvent)
+        ]
+        await asyncio.gather(*cancelling)
+    assert [Verdict.CANCELLED] == found
 
 
 async def test_fresh_process_gives_the_same() -> None:
