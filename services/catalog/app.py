@@ -292,6 +292,13 @@ class Catalog:
         """
         for tree in dict.fromkeys(trees):
             files = [entry for entry in await self._files_of(tree) if is_printable(entry.path)]
+            lacking = [entry.path for entry in files if entry.size < 0]
+            if lacking:
+                raise NotFoundError(
+                    f"the source does not hold {lacking[0]} of the tree {tree}",
+                    tree=tree,
+                    path=lacking[0],
+                )
             remaining = iter(files)
             file = None
             async for _, chunk in self._objects.stream(

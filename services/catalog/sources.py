@@ -184,15 +184,18 @@ class LocalSource:
         marker = self._git.directory / "ackrep-imported" / tree
         if marker.exists():
             return
-        listed = await self._git.run(
+        output = await self._git.run(
             "rev-list",
             "--objects",
             "--no-object-names",
-            "--missing=allow-any",
+            "--missing=print",
             "--no-walk",
             tree,
             environment=environment,
         )
+        # Missing ones are printed with a question mark.
+        lines = output.splitlines(keepends=True)
+        listed = b"".join(line for line in lines if not line.startswith(b"?"))
         known = await self._git.run("cat-file", "--batch-check", "--buffer", given=listed)
         lacking = b"".join(
             line.split()[0] + b"\n" for line in known.splitlines() if line.endswith(b" missing")
@@ -203,8 +206,9 @@ class LocalSource:
             await self._git.run(
                 "pack-objects", "-q", str(packs / "pack"), given=lacking, environment=environment
             )
-        marker.parent.mkdir(exist_ok=True)
-        marker.touch()
+        if len(listed) == len(output):
+            marker.parent.mkdir(exist_ok=True)
+            marker.touch()
 
 
 class UrlSource:

@@ -25,7 +25,7 @@ from services.catalog.domain.entities import (
 from services.catalog.domain.reading import read_entity
 
 TEMPLATE_FOLDER: Final = "_template"
-"""Folders of this name hold patterns for new entities and are skipped, whatever is in them."""
+"""Folders that begin with `_` and end so hold patterns for new entities, and are skipped."""
 DEFAULT_ENVIRONMENT: Final = "default_environment"
 """Environment of entities that name none, where the repository specifies one of this name."""
 DEFAULT_ENVIRONMENT_KEY: Final = "CDAMA"
@@ -85,7 +85,13 @@ def index_revision(
 
 
 def _in_template(path: str) -> bool:
-    return TEMPLATE_FOLDER in path.split("/")
+    return any(part.startswith("_") and part.endswith(TEMPLATE_FOLDER) for part in path.split("/"))
+
+
+_MISSING_CONTENT: Final = (
+    "the object store of the source does not hold this file",
+    "fetch the whole repository (it may be a partial clone)",
+)
 
 
 class _Indexer:
@@ -165,12 +171,7 @@ class _Indexer:
             return None
         document = self.documents.get(entry.id)
         if document is None:
-            self._report(
-                entry.path,
-                "missing-content",
-                "the object store of the source does not hold this file",
-                "fetch the whole repository (it may be a partial clone)",
-            )
+            self._report(entry.path, "missing-content", *_MISSING_CONTENT)
             return None
         entity, problems = read_entity(document, path=folder, tree=self.trees[folder])
         key = entity.key if entity else ""
@@ -209,6 +210,8 @@ class _Indexer:
                     "the name holds bytes that are no UTF-8; checks do not see this file",
                     "rename the file",
                 )
+            elif entry.size < 0:
+                self._report_missing_content(entry)
             elif entry.mode == SUBMODULE_MODE:
                 self._report(
                     entry.path,
@@ -218,6 +221,15 @@ class _Indexer:
                 )
             elif entry.mode == SYMLINK_MODE:
                 self._check_link(entry)
+
+    def _report_missing_content(self, entry: TreeEntry) -> None:
+        """Reports a file of an entity that the store does not hold; others are nobody's loss."""
+        folder = posixpath.dirname(entry.path)
+        while folder and folder not in self.sources:
+            folder = posixpath.dirname(folder)
+        if folder:
+            key = str(self.sources[folder].values.get("key", "")).strip()
+            self._report(entry.path, "missing-content", *_MISSING_CONTENT, key=key)
 
     def _check_link(self, entry: TreeEntry) -> None:
         target = self.links.get(entry.id, "")
@@ -290,22 +302,13 @@ class _Indexer:
 
     def _check_file(self, entity: Entity, name: str, file: str) -> None:
         path = f"{entity.path}/{file}"
-        entry = self.files.get(path)
-        if entry is None:
+        if path not in self.files:
             self._report_field(
                 entity,
                 "missing-file",
                 name,
                 f"there is no {path[:300]}",
                 f"add the file, or correct `{name}:`",
-            )
-        elif entry.size < 0:
-            self._report(
-                path,
-                "missing-content",
-                "the object store of the source does not hold this file",
-                "fetch the whole repository (it may be a partial clone)",
-                key=entity.key,
             )
 
     def _check_notebook(self, entity: Entity) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from services.catalog.domain.entities import DIRECTORY_MODE, SYMLINK_MODE, TreeEntry
 from services.catalog.domain.indexing import Index, index_revision, metadata_entries
@@ -31,14 +31,20 @@ def environment(key: str = "ENVIR", name: str = "default_environment") -> dict[s
     return entity_files(key, "environment_specification", name=name)
 
 
-def index_of(files: Mapping[str, str | bytes], *, links: Mapping[str, str] | None = None) -> Index:
-    """Indexes a revision that consists of these files and links."""
+def index_of(
+    files: Mapping[str, str | bytes],
+    *,
+    links: Mapping[str, str] | None = None,
+    missing: Collection[str] = (),
+) -> Index:
+    """Indexes a revision of these files and links; the content of `missing` ones is not there."""
     contents: dict[str, bytes] = {
         path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()
     }
     entries = []
     for path, content in contents.items():
-        entries.append(TreeEntry(path=path, mode=0o100644, id=_id(content), size=len(content)))
+        size = -1 if path in missing else len(content)
+        entries.append(TreeEntry(path=path, mode=0o100644, id=_id(content), size=size))
     for path, target in (links or {}).items():
         entries.append(TreeEntry(path=path, mode=SYMLINK_MODE, id=_id(target.encode())))
     folders: dict[str, list[str]] = {}
@@ -59,7 +65,7 @@ def index_of(files: Mapping[str, str | bytes], *, links: Mapping[str, str] | Non
     documents = {
         entry.id: parse_metadata(contents[entry.path])
         for entry in metadata_entries(entries)
-        if entry.path in contents
+        if entry.path in contents and entry.size >= 0
     }
     targets = {_id(target.encode()): target for target in (links or {}).values()}
     return index_revision(entries, documents=documents, links=targets)

@@ -61,6 +61,7 @@ def test_a_right_repository_has_no_diagnostics() -> None:
         | entity_files("DDDDD", "documentation", **blank)
         | entity_files("28500", "comment", **blank)
         | {"models/_template/metadata.yml": "key: None\n", "README.md": "x"}
+        | {"models/_other_template/metadata.yml": "key: None\n"}
     )
     index = index_of(files)
     assert [] == found(index)
@@ -268,6 +269,24 @@ def test_duplicate_keys_name_both_places() -> None:
     assert "b/metadata.yml:2" in first.message
     assert "a/metadata.yml:2" in second.message
     assert ["a", "documentations/goode"] == [placed.entity.path for placed in index.entities]
+
+
+def test_missing_content() -> None:
+    """A file that the object store lacks is a defect of its entity; its metadata hides nobody."""
+    files: dict[str, str | bytes] = {
+        **entity_files("MMMMM", "system_model"),
+        **environment(),
+        **entity_files("AAAAA", "comment"),
+        "loose": "y",
+        "system_models/mmmmm/deep/er/parameters.py": "x",
+    }
+    lost = {"system_models/mmmmm/deep/er/parameters.py", "comments/aaaaa/metadata.yml", "loose"}
+    index = index_of(files, missing=lost)
+    assert [
+        ("missing-content", "comments/aaaaa/metadata.yml", ""),
+        ("missing-content", "system_models/mmmmm/deep/er/parameters.py", "MMMMM"),
+    ] == [(one.code, one.path, one.key) for one in index.diagnostics]
+    assert ["ENVIR", "MMMMM"] == [placed.entity.key for placed in index.entities]
 
 
 def test_links() -> None:
