@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.runner.containers import Engine
+from tests.engine import engine_or_reason
 from tests.nats_servers import NatsServer, running_nats
 from tests.postgres import PostgresServer, ProgramsMissingError, postgres_server
 from tests.requirements import need
@@ -31,3 +33,12 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
     """A nats-server with JetStream of this test alone."""
     with running_nats(tmp_path_factory.mktemp("nats")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Engine:
+    """The Docker engine that the Docker command line would use. Mark the test `engine`."""
+    engine, reason = engine_or_reason()
+    need(engine, what=f"Docker engine: {reason}")
+    assert engine is not None
+    return engine

@@ -147,6 +147,15 @@ class Engine:
 
         await _call(pull)
 
+    async def remove_image(self, name: str) -> None:
+        """Removes a local image; one that is gone already counts as removed."""
+
+        def remove() -> None:
+            with contextlib.suppress(ImageNotFound):
+                self._client.remove_image(name, force=True)
+
+        await _call(remove)
+
     def _inspect(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self._client.inspect_image(name)  # type: ignore[no-untyped-call]
         return found
