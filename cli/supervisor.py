@@ -103,6 +103,7 @@ class EmbeddedSystem:
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: list[str] = []
         self._stop = asyncio.Event()
+        self._child_failed = asyncio.Event()
         self._stop_reason = ""
 
     async def run(self) -> None:
@@ -145,18 +146,18 @@ class EmbeddedSystem:
         """Runs `work` until it ends, the system is to stop, or a child fails for good."""
         task = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(self._stop.wait())
+        # An event of its own: children that start while this waits count too.
+        failed = asyncio.ensure_future(self._child_failed.wait())
         try:
-            while not task.done() and not stop.done():
-                waiting = {task, stop, *(one for one in self._tasks if not one.done())}
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for one in self._tasks:
-                    if one.done() and (error := one.exception()) is not None:
-                        raise error
+            await asyncio.wait({task, stop, failed}, return_when=asyncio.FIRST_COMPLETED)
+            for one in self._tasks:
+                if one.done() and (error := one.exception()) is not None:
+                    raise error
             if task.done():
                 task.result()
         finally:
-            task.cancel()
-            stop.cancel()
+            for one in (task, stop, failed):
+                one.cancel()
 
     async def _start(self) -> None:
         """Starts each part as soon as what it must know is known; all of them import at once."""
@@ -246,7 +247,9 @@ class EmbeddedSystem:
             )
         )
         self._children[name] = child
-        self._tasks.append(asyncio.create_task(child.keep()))
+        task = asyncio.create_task(child.keep())
+        task.add_done_callback(lambda _: self._child_failed.set())
+        self._tasks.append(task)
         self._say_progress()
 
     async def _wait_serving(self, name: str, address: str) -> None:
