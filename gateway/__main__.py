@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -37,8 +37,19 @@ def _listen(settings: Settings) -> socket.socket:
         raise UnavailableError(f"cannot listen on {settings.address}: {error.strerror}") from error
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Serves HTTP until `stop` is set; open streams end first, then running requests."""
+async def serve(
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    listening: Callable[[int], None] = lambda _port: None,
+) -> None:
+    """Serves HTTP until `stop` is set; open streams end first, then running requests.
+
+    Args:
+        settings: Where, and over which services.
+        stop: Set to end it.
+        listening: Told the port, once requests to it are answered.
+    """
     listener = _listen(settings)
     port = listener.getsockname()[1]
     async with Upstream(settings) as upstream:
@@ -57,6 +68,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         server = _Server(config)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         log.info(f"serving HTTP on http://{settings.address.rpartition(':')[0]}:{port}/")
+        listening(port)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

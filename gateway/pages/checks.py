@@ -30,15 +30,20 @@ async def check(request: Request) -> Response:
     """One check: where it stands or what came out, with log and plots."""
     context = context_of(request)
     name = f"checks/{request.path_params['id']}"
-    with remote_errors():
-        found = await context.upstream.scheduler.GetCheck(
-            scheduler_pb2.GetCheckRequest(name=name), timeout=_TIMEOUT
-        )
-    hidden = _hides(found, shows_errors=context.settings.shows_errors)
+    shows_errors = context.settings.shows_errors
+    found = await _get(context.upstream, name)
     transcript, entity = await asyncio.gather(
-        _transcript(context.upstream, found, hidden=hidden),
+        _transcript(context.upstream, found, hidden=_hides(found, shows_errors=shows_errors)),
         _entity(context.upstream, found.entity),
     )
+    if not words.finished(found) and transcript.check:
+        # It went on while its events were read; the page goes on after the last of these.
+        found = transcript.check
+        if words.finished(found):
+            found = await _get(context.upstream, name)
+    hidden = _hides(found, shows_errors=shows_errors)
+    if hidden:
+        transcript = transcript.without_output()
     done = words.finished(found)
     return page(
         request,
@@ -55,6 +60,13 @@ async def check(request: Request) -> Response:
     )
 
 
+async def _get(upstream: Upstream, name: str) -> check_pb2.Check:
+    with remote_errors():
+        return await upstream.scheduler.GetCheck(
+            scheduler_pb2.GetCheckRequest(name=name), timeout=_TIMEOUT
+        )
+
+
 def _hides(check: check_pb2.Check, *, shows_errors: bool) -> bool:
     """Whether traceback and log stay hidden (the table of error propagation)."""
     return not shows_errors and check.verdict not in {
@@ -68,11 +80,10 @@ async def _transcript(upstream: Upstream, check: check_pb2.Check, *, hidden: boo
     if hidden and done:
         return Transcript()
     try:
-        transcript = await transcribe(upstream, check.name, finished=done)
+        return await transcribe(upstream, check.name, finished=done)
     except grpc.aio.AioRpcError as failure:
         # A page without its log is better than none.
         return Transcript(unavailable=failure.details() or failure.code().name)
-    return transcript.without_output() if hidden else transcript
 
 
 async def _entity(upstream: Upstream, name: str) -> catalog_pb2.Entity | None:
@@ -88,10 +99,7 @@ async def check_log(request: Request) -> Response:
     """The whole log as plain text; of a running check, as long as it runs."""
     context = context_of(request)
     name = f"checks/{request.path_params['id']}"
-    with remote_errors():
-        found = await context.upstream.scheduler.GetCheck(
-            scheduler_pb2.GetCheckRequest(name=name), timeout=_TIMEOUT
-        )
+    found = await _get(context.upstream, name)
     if _hides(found, shows_errors=context.settings.shows_errors):
         raise HttpError(
             403,

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,8 @@ MAX_CHARACTERS = 256 * 1024
 """So much of a log a page shows; the rest is behind a link."""
 
 _SECONDS = 5.0
-_QUIET_SECONDS = 0.15
+_LIVE_SECONDS = 0.6
+_QUIET_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Transcript:
     phases: list[check_pb2.Phase] = field(default_factory=list)
     artefacts: list[check_pb2.Artefact] = field(default_factory=list)
     progress: check_pb2.Progress | None = None
+    check: check_pb2.Check | None = None
+    """As the last event that carries it says."""
     resume_token: str = ""
     """Where to go on; a page that watches begins there."""
     truncated: bool = False
@@ -70,6 +74,8 @@ class _Reader:
             transcript.artefacts.append(event.artefact)
         elif kind == "progress":
             transcript.progress = event.progress
+        elif kind == "check_changed":
+            transcript.check = event.check_changed
         elif kind == "gap":
             self._add("gap", f"[{event.gap.bytes} bytes left out]\n")
 
@@ -98,15 +104,19 @@ async def transcribe(upstream: Upstream, name: str, *, finished: bool) -> Transc
         scheduler_pb2.WatchCheckRequest(name=name), timeout=_SECONDS
     )
     reader = _Reader()
-    # "Up to now" is where the stream falls silent: it replays faster than that.
+    # "Up to now" ends with the first event of later than now, or where the stream falls silent:
+    # what happened before is replayed faster than that.
+    now = time.time()
     patience = _SECONDS if finished else _QUIET_SECONDS
     try:
-        async with asyncio.timeout(_SECONDS if finished else 1.0):
+        async with asyncio.timeout(_SECONDS if finished else _LIVE_SECONDS):
             while True:
                 event = await asyncio.wait_for(call.read(), patience)
                 if event is grpc.aio.EOF:
                     break
                 reader.take(event)
+                if not finished and event.event_time.ToNanoseconds() > now * 1e9:
+                    break
     except TimeoutError:
         pass
     finally:

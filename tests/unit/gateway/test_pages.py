@@ -191,6 +191,7 @@ async def test_service_away(make_gateway: Callable[..., Gateway], services: Fake
 
 async def test_check_button(client: httpx.AsyncClient, services: FakeServices) -> None:
     """The button is a plain form; it leads to the check's page."""
+    services.scheduler.pace = 0.2
     html = (await client.get("/e/UXMFA")).text
     assert '<form method="post" action="/checks">' in html
 
@@ -332,3 +333,20 @@ async def test_artefact_names_cannot_break_headers(
 def test_media_types(stored: str, filename: str, expected: str) -> None:
     """Only listed types are told; all others are bytes."""
     assert expected == media_type(stored, filename)
+
+
+async def test_page_is_as_new_as_its_log(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """A check that goes on while its page is made is shown as its last event says."""
+    story = services.scheduler.add("UXMFA", V.VERDICT_SUCCESS)
+    running = check_pb2.Check()
+    running.CopyFrom(story.check)
+    running.ClearField("result")
+    running.verdict = V.VERDICT_UNSPECIFIED
+    running.state = check_pb2.Check.STATE_RUNNING
+    story.events[-1].check_changed.CopyFrom(running)
+    story.check.CopyFrom(running)
+    story.check.state = check_pb2.Check.STATE_QUEUED
+    html = (await client.get(f"/{story.check.name}")).text
+
+    assert "running" in text_of(html)
+    assert f"lastEventId={story.events[-1].resume_token}" in html
