@@ -7,7 +7,7 @@ from typing import Any
 from ackrep_core.parameters import import_parameters
 from ackrep_core.plots import save_plot_in_dir
 
-__all__ = ["GenericModel", "import_parameters", "save_plot_in_dir"]
+__all__ = ["GenericModel", "import_parameters", "save_plot_in_dir"]  # noqa: F822 - made on demand
 
 
 def __getattr__(name: str) -> Any:

@@ -9,31 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import selectors
-import shutil
 import signal
 import sys
 import time
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional
 
-from . import checking, confinement, conformance, folders, frames, launching, processes, verdicts
+from . import checking, conformance, folders, frames, launching, processes, reporting, surroundings
 
 BACKLOG = 4 * 1024 * 1024
 """With this much unsent, the check's pipes are not read: it waits for its reader."""
-KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX")
-"""What a check inherits from the image."""
-FIXED_VARIABLES = {
-    "PYTHONHASHSEED": "0",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "MPLBACKEND": "Agg",
-    # Entities activate a debugger on exceptions; not in here.
-    "NO_IPS_EXCEPTHOOK": "True",
-}
-"""The same for every check: same inputs, same numbers."""
 
 
 def main(run_root: str, bundle: bytes) -> None:
@@ -52,8 +36,6 @@ class Supervisor:
     """One environment's checks, one at a time."""
 
     def __init__(self, run_root: str, version: str) -> None:
-        self._boot = os.path.join(run_root, "boot")
-        self._site = os.path.join(run_root, "site")
         self._run_root = run_root
         self._version = version
         self._decoder = frames.Decoder()
@@ -68,17 +50,13 @@ class Supervisor:
         os.set_blocking(self._in, False)
         os.set_blocking(self._out, False)
         self._selector.register(self._in, selectors.EVENT_READ, self._hear)
-        self._configuration: Dict[str, Any] = {}
+        self._around: Any = None
         self._launcher: Any = None
-        self._rung = "none"
         self._shims: List[str] = []
         self._check: Optional[checking.Check] = None
         self._parts: Dict[str, bytearray] = {}
         self._layout_error = ""
         self._layout_seconds = 0.0
-        self._uid: Optional[int] = None
-        self._count = 0
-        self._spared: Dict[str, Set[str]] = {}
         self._paused = False
         self._running = True
 
@@ -100,11 +78,9 @@ class Supervisor:
             processes.kill_group(self._check.pid)
         if self._launcher is not None:
             self._launcher.close()
-        if self._configuration:
-            isolated = bool(self._configuration["isolated"]) and os.getpid() == 1
-            processes.kill_strays(set(), isolated, None, budget_seconds=1.0)
-            for root in (self._configuration["data_root"], self._configuration["work_root"]):
-                folders.empty(root, set(), [])
+        if self._around is not None:
+            strays = processes.kill_strays(set(), self._around.isolated, None, budget_seconds=1.0)
+            self._around.clean(strays)
 
     # Talking to the runner.
 
@@ -160,7 +136,6 @@ class Supervisor:
     # Getting ready.
 
     def _configure(self, header: Dict[str, Any], body: bytes) -> None:
-        self._configuration = header
         self._send(
             {
                 "type": "hello",
@@ -170,62 +145,27 @@ class Supervisor:
                 "conformance": conformance.facts(),
             }
         )
-        for root in (header["data_root"], header["work_root"]):
-            os.makedirs(root, exist_ok=True)
-        for root in header["clean"]:
-            if os.path.isdir(root):
-                self._spared[root] = set(os.listdir(root))
-        reached = (
-            header["data_root"],
-            header["work_root"],
-            self._site,
-            sys.prefix,
-            sys.base_prefix,
-        )
-        self._rung = confinement.available(reached)
-        self._choose_user()
-        plots = self._plot_folder()
-        environment = self._environment({"MPLCONFIGDIR": plots, "HOME": self._run_root})
+        around = self._around = surroundings.Surroundings(header, self._run_root)
+        plots = around.plot_folder()
+        environment = around.environment({"MPLCONFIGDIR": plots, "HOME": self._run_root})
         kind = launching.Zygote if header["zygote"] and processes.LINUX else launching.Fresh
         log = os.path.join(self._run_root, "zygote.log")
         try:
-            self._launcher = kind([self._boot, self._site], environment, log)
+            self._launcher = kind([around.boot, around.site], environment, log)
             self._launcher.configure({"preload": header["preload"], "shims": header["shims"]})
             packages = _packages()
             prepared = self._launcher.prepared()
         except (launching.LaunchError, OSError) as error:
-            self._send({"type": "error", "message": str(error)})
-            self._send_all()
-            self._running = False
+            self._give_up(str(error))
             return
         self._shims = prepared["shims"]
         self._selector.register(self._launcher.handle, selectors.EVENT_READ, self._child_news)
-        self._send({"type": "ready", "confinement": self._rung, "packages": packages, **prepared})
+        self._send({"type": "ready", "confinement": around.rung, "packages": packages, **prepared})
 
-    def _plot_folder(self) -> str:
-        """Where the zygote's matplotlib finds its font list: the image's, if it has one."""
-        folder = os.path.join(self._run_root, "matplotlib")
-        os.makedirs(folder, exist_ok=True)
-        given = os.environ.get("MPLCONFIGDIR")
-        if given and os.path.isdir(given):
-            for name in os.listdir(given):
-                if name.startswith("fontlist"):
-                    shutil.copy(os.path.join(given, name), folder)
-        return folder
-
-    def _environment(self, more: Dict[str, str]) -> Dict[str, str]:
-        found = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        found.setdefault("LANG", "C.UTF-8")
-        found.update(self._configuration["environment"])
-        found.update(FIXED_VARIABLES)
-        found["ACKREP_SHIMS"] = ",".join(self._configuration["shims"])
-        found.update(more)
-        return found
-
-    def _choose_user(self) -> None:
-        if self._rung == "uid":
-            first, count = self._configuration["uids"]
-            self._uid = first + self._count % count
+    def _give_up(self, message: str) -> None:
+        self._send({"type": "error", "message": message})
+        self._send_all()
+        self._running = False
 
     # A check's beginning.
 
@@ -237,10 +177,11 @@ class Supervisor:
             return
         started = time.monotonic()
         try:
-            if self._uid is not None:
-                os.chown(self._configuration["data_root"], self._uid, self._uid)
+            around = self._around
+            if around.uid is not None:
+                os.chown(around.data_root, around.uid, around.uid)
             content = bytes(self._parts.pop(path))
-            folders.lay_out(self._configuration["data_root"], path, content, self._uid)
+            folders.lay_out(around.data_root, path, content, around.uid)
         except Exception as error:
             self._layout_error = "%s cannot be laid out: %s" % (path, error)
         self._layout_seconds += time.monotonic() - started
@@ -258,10 +199,8 @@ class Supervisor:
         for warning in check.plan["warnings"]:
             check.output.add("system", (warning + "\n").encode())
         started = time.monotonic()
-        data_root = self._configuration["data_root"]
-        check.before = folders.snapshot(data_root)
-        work = self._work_folders()
-        request = self._request(check, work)
+        check.before = folders.snapshot(self._around.data_root)
+        request = self._around.request(check, self._around.work_folders())
         handles = check.open_pipes(request, self._run_root)
         try:
             check.pid = self._launcher.start(handles, request["environment"])
@@ -276,56 +215,6 @@ class Supervisor:
         for handle in check.pipes:
             self._selector.register(handle, selectors.EVENT_READ, self._reader(check, handle))
         check.phase("start", time.monotonic() - started)
-
-    def _work_folders(self) -> Dict[str, str]:
-        """The check's own places, fresh and its own."""
-        work = os.path.join(self._configuration["work_root"], "check")
-        found = {name: os.path.join(work, name) for name in ("home", "tmp", "matplotlib")}
-        os.mkdir(work, 0o755)
-        for path in found.values():
-            os.mkdir(path, 0o700)
-        fonts = os.path.join(self._run_root, "matplotlib")
-        for name in os.listdir(fonts):
-            # For further processes, such as a notebook's kernel: making it takes seconds.
-            if name.startswith("fontlist"):
-                shutil.copy(os.path.join(fonts, name), found["matplotlib"])
-                if self._uid is not None:
-                    os.chown(os.path.join(found["matplotlib"], name), self._uid, self._uid)
-        if self._uid is not None:
-            for path in found.values():
-                os.chown(path, self._uid, self._uid)
-        return found
-
-    def _request(self, check: checking.Check, work: Dict[str, str]) -> Dict[str, Any]:
-        data_root = self._configuration["data_root"]
-        places = {"@runtime": self._site, "": data_root}
-        import_path = [
-            places.get(path, os.path.join(data_root, path)) for path in check.plan["import_path"]
-        ]
-        environment = self._environment(
-            {
-                "HOME": work["home"],
-                "TMPDIR": work["tmp"],
-                "MPLCONFIGDIR": work["matplotlib"],
-                "IPYTHONDIR": os.path.join(work["home"], ".ipython"),
-                "PYTHONPATH": os.pathsep.join(import_path),
-                "ACKREP_CONTEXT": os.path.join(work["home"], ".ackrep_context.json"),
-            }
-        )
-        environment.update(check.environment)
-        return {
-            "plan": check.plan,
-            "limits": check.limits,
-            "seed": check.seed,
-            "uid": self._uid,
-            "data_root": data_root,
-            "folder": os.path.join(data_root, check.plan["entity_path"]),
-            "boot": self._boot,
-            "runtime": self._site,
-            "import_path": import_path,
-            "environment": environment,
-            "unavailable": self._configuration["unavailable"],
-        }
 
     # A check under way.
 
@@ -415,10 +304,11 @@ class Supervisor:
                     self._launcher.wait(10)
             except launching.LaunchError as error:
                 lost = str(error)
-        isolated = bool(self._configuration["isolated"]) and os.getpid() == 1
+        around = self._around
         known = set(self._launcher.known) | ({check.pid} if check.pid else set())
         # First those that can be found, so that they are told; then, where there is no /proc, all.
-        killed = processes.kill_strays(known, isolated, self._uid, self._launcher.nursery)
+        nursery = self._launcher.nursery
+        killed = processes.kill_strays(known, around.isolated, around.uid, nursery)
         if check.pid:
             processes.kill_group(check.pid)
         if check.pid and not lost:
@@ -435,20 +325,34 @@ class Supervisor:
         check.output.finish()
         check.phase("end", time.monotonic() - finished)
         skipped = self._collect(check)
-        opened, missing = self._opened(check)
-        self._paused = False
-        cleanliness = self._clean(check, killed)
-        self._tell(check, ending, finished - check.started, cleanliness, skipped, opened, missing)
+        opened, missing = around.opened(check)
+        started = time.monotonic()
+        cleanliness = around.clean(killed)
+        cleanliness["oom_kills"] = max(0, processes.oom_kills() - check.oom_before)
+        cleanliness["zygote_alive"] = self._launcher.alive
+        check.phase("clean", time.monotonic() - started)
+        # Outside of a container the control group is shared with others.
+        refusals = processes.fork_refusals() - check.refusals_before if around.isolated else 0
+        findings = reporting.Findings(
+            ending=ending,
+            wall_seconds=finished - check.started,
+            cleanliness=cleanliness,
+            fork_refusals=refusals,
+            artefacts_skipped=skipped,
+            opened=opened,
+            missing=missing,
+            shims=self._shims,
+            rung=around.rung,
+        )
+        self._send(reporting.result(check, findings))
         self._check = None
-        self._count += 1
-        self._choose_user()
+        self._paused = False
+        around.choose_user()
         self._parts.clear()
         self._layout_error = ""
         self._layout_seconds = 0.0
         if not self._launcher.alive:
-            self._send({"type": "error", "message": lost or "the zygote ended"})
-            self._send_all()
-            self._running = False
+            self._give_up(lost or "the zygote ended")
 
     def _collect(self, check: checking.Check) -> int:
         started = time.monotonic()
@@ -462,118 +366,15 @@ class Supervisor:
                 self._send_all()
 
         skipped = folders.collect(
-            self._configuration["data_root"],
+            self._around.data_root,
             check.before,
-            self._uid,
+            self._around.uid,
             int(check.limits.get("artefact_count") or 10000),
             int(check.limits.get("artefact_bytes") or 1 << 30),
             send,
         )
         check.phase("collect", time.monotonic() - started)
         return skipped
-
-    def _opened(self, check: checking.Check) -> "tuple[List[str], List[str]]":
-        """Which of the closure's files were read, and which were wanted but not there."""
-        paths = (check.report or {}).get("opened")
-        paths = [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
-        read, missing = [], []
-        for path in paths[:5000]:
-            if path in check.before:
-                read.append(path)
-                continue
-            try:
-                full = os.path.join(self._configuration["data_root"], folders.safe_path(path))
-                if not os.path.lexists(full):
-                    missing.append(path)
-            except (folders.LayoutError, ValueError, OSError):
-                continue
-        return read, missing[:200]
-
-    def _clean(self, check: checking.Check, killed: processes.Killed) -> Dict[str, Any]:
-        started = time.monotonic()
-        leftovers = list(killed.survivors)
-        folders.empty(self._configuration["data_root"], set(), leftovers)
-        folders.empty(self._configuration["work_root"], set(), leftovers)
-        removed = 0
-        for root, spared in self._spared.items():
-            removed += folders.empty(root, spared, leftovers)
-        cleanliness = {
-            "processes_killed": len(killed.names),
-            "processes": sorted(killed.names.values())[:20],
-            "files_removed": removed,
-            "leftovers": leftovers[:20],
-            "ipc_objects": _ipc_objects() if self._configuration["isolated"] else 0,
-            "oom_kills": max(0, processes.oom_kills() - check.oom_before),
-            "zygote_alive": self._launcher.alive,
-        }
-        check.phase("clean", time.monotonic() - started)
-        return cleanliness
-
-    def _fork_refusals(self, check: checking.Check) -> int:
-        if not self._configuration["isolated"]:
-            # The control group is shared with others.
-            return 0
-        return max(0, processes.fork_refusals() - check.refusals_before)
-
-    def _tell(
-        self,
-        check: checking.Check,
-        ending: launching.Ending,
-        wall_seconds: float,
-        cleanliness: Dict[str, Any],
-        skipped: int,
-        opened: List[str],
-        missing: List[str],
-    ) -> None:
-        status, number = verdicts.ending(ending.status)
-        report = check.report
-        judgement = verdicts.judge(
-            verdicts.Seen(
-                report=report,
-                stopped=check.stopped,
-                reason=check.reason,
-                exit_status=status,
-                signal=number,
-                oom_kills=cleanliness["oom_kills"],
-                fork_refusals=self._fork_refusals(check),
-                cpu_seconds=ending.user_seconds + ending.system_seconds,
-                limits=check.limits,
-            )
-        )
-        said = report or {}
-        header = {
-            "type": "result",
-            "check": check.identity,
-            "verdict": judgement.verdict,
-            "limit": judgement.limit,
-            "message": judgement.message,
-            "traceback": said.get("traceback", ""),
-            "success": said.get("success"),
-            "score": said.get("score"),
-            "final_state_errors": said.get("final_state_errors", []),
-            "numbers": said.get("numbers", []),
-            "missing_module": said.get("missing_module", ""),
-            "warnings": list(check.plan["warnings"]) + list(said.get("warnings", [])),
-            "usage": {
-                "wall_seconds": wall_seconds,
-                "user_seconds": ending.user_seconds,
-                "system_seconds": ending.system_seconds,
-                "max_rss_bytes": ending.max_rss_bytes,
-            },
-            "files_read": opened,
-            "files_missing": missing,
-            "shims": self._shims,
-            "exit_status": status,
-            "signal": number,
-            "output_bytes": check.output.total,
-            "output_dropped": check.output.dropped,
-            "artefacts_skipped": skipped,
-            "cleanliness": cleanliness,
-            "confinement": self._rung,
-            "seed": check.seed,
-            "phases": check.phases,
-        }
-        self._send(header)
 
     _handlers = {"config": _configure, "tree": _tree, "start": _start, "cancel": _cancel}
 
@@ -588,15 +389,3 @@ def _packages() -> Dict[str, str]:
         if name:
             found[name] = distribution.version
     return dict(sorted(found.items()))
-
-
-def _ipc_objects() -> int:
-    """How many objects of System V IPC there are: they outlive processes."""
-    count = 0
-    for name in ("shm", "sem", "msg"):
-        try:
-            with open("/proc/sysvipc/" + name) as file:
-                count += max(0, len(file.readlines()) - 1)
-        except OSError:
-            continue
-    return count
