@@ -2,15 +2,14 @@
 
 import contextlib
 import datetime
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import (
     CHECKABLE,
     Entity,
@@ -20,11 +19,11 @@ from services.catalog.domain.entities import (
     Relation,
     Revision,
 )
-from services.catalog.domain.filters import Filter, searched_text
+from services.catalog.domain.filters import Filter
 from services.catalog.domain.indexing import Index
 from services.catalog.ports import DiagnosticPage, Page
+from services.catalog.sql_writing import chunks, diagnostic_of, note, place, point
 from services.catalog.tables import (
-    OPEN,
     current,
     diagnostics,
     metadata,
@@ -35,11 +34,6 @@ from services.catalog.tables import (
     versions,
 )
 from services.errors import UnavailableError
-
-CHUNK: Final = 1000
-"""Rows of one statement."""
-
-T = TypeVar("T")
 
 
 @contextlib.asynccontextmanager
@@ -111,23 +105,23 @@ class SqlStore:
                 )
             )
             number = await connection.scalar(sa.select(_number(revision.tree)))
-            await _point(connection, number)
+            await point(connection, number)
 
     async def add(self, revision: Revision, index: Index) -> None:
         async with self._engine.begin() as connection:
             last = await connection.scalar(sa.select(sa.func.max(revisions.c.number)))
             number = (last or 0) + 1
             await connection.execute(sa.insert(revisions), [{"number": number, **asdict(revision)}])
-            await _place(connection, number, index.entities)
-            await _note(connection, number, index.diagnostics)
-            await _point(connection, number)
+            await place(connection, number, index.entities)
+            await note(connection, number, index.diagnostics)
+            await point(connection, number)
 
     # Entities
 
     async def entities(self, tree: str, keys: Sequence[str]) -> dict[str, Placed]:
         found: dict[str, Placed] = {}
         async with self._engine.connect() as connection:
-            for part in _chunks(list(dict.fromkeys(keys))):
+            for part in chunks(list(dict.fromkeys(keys))):
                 query = _placed(tree).where(placements.c.key.in_(part))
                 for placed in await _load(connection, query):
                     found[placed.entity.key] = placed
@@ -189,7 +183,9 @@ class SqlStore:
         async with self._engine.connect() as connection:
             total = await connection.scalar(counted)
             rows = (await connection.execute(listed)).mappings().all()
-        return DiagnosticPage(diagnostics=tuple(_diagnostic(row) for row in rows), total=total or 0)
+        return DiagnosticPage(
+            diagnostics=tuple(diagnostic_of(row) for row in rows), total=total or 0
+        )
 
 
 # Reading ------------------------------------------------------------------------------------
@@ -215,7 +211,7 @@ def _placed(tree: str) -> sa.Select[Any]:
 async def _load(connection: AsyncConnection, query: sa.Select[Any]) -> list[Placed]:
     rows = (await connection.execute(query)).mappings().all()
     references: dict[int, list[Reference]] = {row["id"]: [] for row in rows}
-    for part in _chunks(list(references)):
+    for part in chunks(list(references)):
         stated = sa.select(relations).where(relations.c.version.in_(part))
         for row in await connection.execute(
             stated.order_by(relations.c.version, relations.c.position)
@@ -255,11 +251,6 @@ def _revision(row: Mapping[Any, Any]) -> Revision:
     return Revision(**values)
 
 
-def _diagnostic(row: Mapping[Any, Any]) -> Diagnostic:
-    left_out = ("id", "first", "last")
-    return Diagnostic(**{str(name): value for name, value in row.items() if name not in left_out})
-
-
 def _conditions(filter_: Filter) -> Iterator[sa.ColumnElement[bool]]:
     for type_ in filter_.types:
         yield versions.c.type == type_.value
@@ -278,150 +269,3 @@ def _conditions(filter_: Filter) -> Iterator[sa.ColumnElement[bool]]:
         yield versions.c.creator_folded.contains(part, autoescape=True)
     for part in filter_.texts:
         yield versions.c.searched.contains(part, autoescape=True)
-
-
-# Writing ------------------------------------------------------------------------------------
-
-
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]
-
-
-async def _insert(
-    connection: AsyncConnection, table: sa.Table, rows: Iterable[Mapping[str, Any]]
-) -> None:
-    for part in _chunks(list(rows)):
-        await connection.execute(sa.insert(table), part)
-
-
-async def _point(connection: AsyncConnection, number: int | None) -> None:
-    await connection.execute(sa.delete(current))
-    await connection.execute(sa.insert(current), [{"id": 1, "number": number}])
-
-
-async def _place(connection: AsyncConnection, number: int, entities: Sequence[Placed]) -> None:
-    """Closes placements that are over, and opens the new ones."""
-    query = (
-        sa.select(
-            placements.c.key,
-            versions.c.path,
-            versions.c.tree,
-            placements.c.environment,
-            placements.c.environment_key,
-        )
-        .join(versions, versions.c.id == placements.c.version)
-        .where(placements.c.last == OPEN)
-    )
-    before = {row[0]: tuple(row[1:]) for row in await connection.execute(query)}
-    after = {
-        placed.entity.key: (
-            placed.entity.path,
-            placed.entity.tree,
-            placed.environment,
-            placed.environment_key,
-        )
-        for placed in entities
-    }
-    over = [key for key, place in before.items() if after.get(key) != place]
-    for part in _chunks(over):
-        await connection.execute(
-            sa.update(placements)
-            .where(placements.c.last == OPEN, placements.c.key.in_(part))
-            .values(last=number - 1)
-        )
-    new = [
-        placed for placed in entities if before.get(placed.entity.key) != after[placed.entity.key]
-    ]
-    ids = await _ensure_versions(connection, new)
-    await _insert(
-        connection,
-        placements,
-        (
-            {
-                "key": placed.entity.key,
-                "first": number,
-                "last": OPEN,
-                "version": ids[placed.entity.path, placed.entity.tree],
-                "environment": placed.environment,
-                "environment_key": placed.environment_key,
-            }
-            for placed in new
-        ),
-    )
-
-
-async def _ensure_versions(
-    connection: AsyncConnection, entities: Sequence[Placed]
-) -> dict[tuple[str, str], int]:
-    """Ids of entity versions by path and tree; missing ones are added."""
-    ids: dict[tuple[str, str], int] = {}
-    for part in _chunks([placed.entity.path for placed in entities]):
-        query = sa.select(versions.c.id, versions.c.path, versions.c.tree)
-        for row in await connection.execute(query.where(versions.c.path.in_(part))):
-            ids[row.path, row.tree] = row.id
-    last = await connection.scalar(sa.select(sa.func.max(versions.c.id)))
-    missing = [placed for placed in entities if (placed.entity.path, placed.entity.tree) not in ids]
-    fresh = list(enumerate(missing, start=(last or 0) + 1))
-    for id_, placed in fresh:
-        ids[placed.entity.path, placed.entity.tree] = id_
-    await _insert(connection, versions, (_version_row(id_, placed) for id_, placed in fresh))
-    await _insert(
-        connection,
-        tags,
-        ({"version": id_, "tag": tag} for id_, placed in fresh for tag in placed.entity.tags),
-    )
-    await _insert(
-        connection,
-        relations,
-        (
-            {"version": id_, "position": position, "field": to.field, "key": to.key}
-            for id_, placed in fresh
-            for position, to in enumerate(placed.entity.references)
-        ),
-    )
-    return ids
-
-
-def _version_row(id_: int, placed: Placed) -> dict[str, Any]:
-    entity = placed.entity
-    return {
-        "id": id_,
-        "path": entity.path,
-        "tree": entity.tree,
-        "key": entity.key,
-        "type": entity.type.value,
-        "title": entity.title,
-        "short_description": entity.short_description,
-        "creator": entity.creator,
-        "creation_date": entity.creation_date,
-        "version": entity.version,
-        "tags": list(entity.tags),
-        "notes": entity.notes,
-        "estimated_runtime": entity.estimated_runtime,
-        "metadata": dict(entity.metadata),
-        "searched": searched_text(placed),
-        "creator_folded": entity.creator.casefold(),
-    }
-
-
-async def _note(connection: AsyncConnection, number: int, found: Sequence[Diagnostic]) -> None:
-    """Closes diagnostics that are over, and opens the new ones."""
-    query = sa.select(diagnostics).where(diagnostics.c.last == OPEN)
-    before = {_diagnostic(row): row["id"] for row in (await connection.execute(query)).mappings()}
-    wanted = set(found)
-    over = [id_ for diagnostic, id_ in before.items() if diagnostic not in wanted]
-    for part in _chunks(over):
-        await connection.execute(
-            sa.update(diagnostics).where(diagnostics.c.id.in_(part)).values(last=number - 1)
-        )
-    last = await connection.scalar(sa.select(sa.func.max(diagnostics.c.id)))
-    new = sorted(wanted - before.keys())
-    await _insert(
-        connection,
-        diagnostics,
-        (
-            {"id": id_, "first": number, "last": OPEN, **asdict(diagnostic)}
-            for id_, diagnostic in enumerate(new, start=(last or 0) + 1)
-        ),
-    )

@@ -22,14 +22,11 @@ from services.catalog.domain.entities import (
     printable,
     similar_keys,
 )
+from services.catalog.domain.environments import DEFAULT_ENVIRONMENT, default_environment
 from services.catalog.domain.reading import read_entity
 
 TEMPLATE_FOLDER: Final = "_template"
 """Folders that begin with `_` and end so hold patterns for new entities, and are skipped."""
-DEFAULT_ENVIRONMENT: Final = "default_environment"
-"""Environment of entities that name none, where the repository specifies one of this name."""
-DEFAULT_ENVIRONMENT_KEY: Final = "CDAMA"
-"""Otherwise the one with this key, the 2022 default; otherwise the only one there is."""
 MAX_LINK_BYTES: Final = 4096
 """Longer link targets are no paths."""
 
@@ -120,7 +117,7 @@ class _Indexer:
     def run(self) -> Index:
         self._read_entities()
         self._check_entries()
-        default = self._default_environment()
+        default = default_environment(self.entities)
         placed = []
         for key in sorted(self.entities):
             entity = self.entities[key]
@@ -328,20 +325,6 @@ class _Indexer:
             )
 
     # Environments
-
-    def _default_environment(self) -> Entity | None:
-        all_ = [
-            entity
-            for entity in self.entities.values()
-            if entity.type is EntityType.ENVIRONMENT_SPECIFICATION
-        ]
-        for entity in sorted(all_, key=lambda entity: entity.key):
-            if entity.title == DEFAULT_ENVIRONMENT:
-                return entity
-        for entity in all_:
-            if entity.key == DEFAULT_ENVIRONMENT_KEY:
-                return entity
-        return all_[0] if len(all_) == 1 else None
 
     def _place(self, entity: Entity, default: Entity | None) -> Placed:
         if not entity.checkable:
