@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import grpc
 
@@ -18,7 +19,10 @@ from services.errors import Error, NotFoundError, UnavailableError
 _CALL_SECONDS = 30.0
 _SYNC_SECONDS = 900.0
 _RECONNECT_SECONDS = 20.0
+_RETRY_SECONDS = 5.0
 _PAGE = 500
+
+T = TypeVar("T")
 
 
 class Client:
@@ -54,32 +58,33 @@ class Client:
 
     async def sync(self) -> catalog_pb2.Revision:
         """Makes the catalog read its source again."""
-        with _errors("catalog"):
-            return await self._catalog.SyncRevision(
-                catalog_pb2.SyncRevisionRequest(), timeout=_SYNC_SECONDS, wait_for_ready=True
-            )
+        return await _call(
+            "catalog",
+            self._catalog.SyncRevision,
+            catalog_pb2.SyncRevisionRequest(),
+            timeout=_SYNC_SECONDS,
+        )
 
     async def revision(self) -> catalog_pb2.Revision:
         """The current revision."""
-        with _errors("catalog"):
-            return await self._catalog.GetRevision(
-                catalog_pb2.GetRevisionRequest(name="revisions/current"), timeout=_CALL_SECONDS
-            )
+        return await _call(
+            "catalog",
+            self._catalog.GetRevision,
+            catalog_pb2.GetRevisionRequest(name="revisions/current"),
+        )
 
     async def entity(self, key: str) -> catalog_pb2.Entity:
         """One entity of the current revision, in full."""
-        with _errors("catalog"):
-            return await self._catalog.GetEntity(
-                catalog_pb2.GetEntityRequest(name=f"entities/{key}"), timeout=_CALL_SECONDS
-            )
+        return await _call(
+            "catalog", self._catalog.GetEntity, catalog_pb2.GetEntityRequest(name=f"entities/{key}")
+        )
 
     async def entities(self, condition: str = "") -> list[catalog_pb2.Entity]:
         """All entities of the current revision that fulfil a filter."""
         found: list[catalog_pb2.Entity] = []
         request = catalog_pb2.ListEntitiesRequest(page_size=_PAGE, filter=condition)
         while True:
-            with _errors("catalog"):
-                page = await self._catalog.ListEntities(request, timeout=_CALL_SECONDS)
+            page = await _call("catalog", self._catalog.ListEntities, request)
             found.extend(page.entities)
             if not page.next_page_token:
                 return found
@@ -90,8 +95,7 @@ class Client:
         found: list[catalog_pb2.Diagnostic] = []
         request = catalog_pb2.ListDiagnosticsRequest(page_size=_PAGE)
         while True:
-            with _errors("catalog"):
-                page = await self._catalog.ListDiagnostics(request, timeout=_CALL_SECONDS)
+            page = await _call("catalog", self._catalog.ListDiagnostics, request)
             found.extend(page.diagnostics)
             if not page.next_page_token:
                 return found
@@ -100,21 +104,20 @@ class Client:
     # Scheduler ------------------------------------------------------------------------------
 
     async def create_check(self, request: scheduler_pb2.CreateCheckRequest) -> check_pb2.Check:
-        """Asks for a check."""
-        with _errors("scheduler"):
-            return await self._scheduler.CreateCheck(request, timeout=_CALL_SECONDS)
+        """Asks for a check; repeating a lost request does not make a second one."""
+        request.request_id = request.request_id or uuid.uuid4().hex
+        return await _call("scheduler", self._scheduler.CreateCheck, request)
 
     async def create_run(self, request: scheduler_pb2.CreateRunRequest) -> check_pb2.Run:
-        """Asks for a run."""
-        with _errors("scheduler"):
-            return await self._scheduler.CreateRun(request, timeout=120.0)
+        """Asks for a run; repeating a lost request does not make a second one."""
+        request.request_id = request.request_id or uuid.uuid4().hex
+        return await _call("scheduler", self._scheduler.CreateRun, request, timeout=120.0)
 
     async def check(self, name: str) -> check_pb2.Check:
         """One check, in full."""
-        with _errors("scheduler"):
-            return await self._scheduler.GetCheck(
-                scheduler_pb2.GetCheckRequest(name=name), timeout=_CALL_SECONDS
-            )
+        return await _call(
+            "scheduler", self._scheduler.GetCheck, scheduler_pb2.GetCheckRequest(name=name)
+        )
 
     async def checks(self, condition: str, *, limit: int) -> list[check_pb2.Check]:
         """The newest checks that fulfil a filter."""
@@ -122,8 +125,7 @@ class Client:
         request = scheduler_pb2.ListChecksRequest(filter=condition)
         while len(found) < limit:
             request.page_size = min(_PAGE, limit - len(found))
-            with _errors("scheduler"):
-                page = await self._scheduler.ListChecks(request, timeout=_CALL_SECONDS)
+            page = await _call("scheduler", self._scheduler.ListChecks, request)
             found.extend(page.checks)
             if not page.next_page_token:
                 break
@@ -133,16 +135,14 @@ class Client:
     async def runs(self, *, limit: int) -> list[check_pb2.Run]:
         """The newest runs."""
         request = scheduler_pb2.ListRunsRequest(page_size=min(limit, _PAGE))
-        with _errors("scheduler"):
-            page = await self._scheduler.ListRuns(request, timeout=_CALL_SECONDS)
+        page = await _call("scheduler", self._scheduler.ListRuns, request)
         return list(page.runs)
 
     async def cancel(self, name: str) -> check_pb2.Check:
         """Stops a check."""
-        with _errors("scheduler"):
-            return await self._scheduler.CancelCheck(
-                scheduler_pb2.CancelCheckRequest(name=name), timeout=_CALL_SECONDS
-            )
+        return await _call(
+            "scheduler", self._scheduler.CancelCheck, scheduler_pb2.CancelCheckRequest(name=name)
+        )
 
     async def watch_check(self, name: str) -> AsyncIterator[check_pb2.CheckEvent]:
         """What happens in a check, from its beginning to its verdict; survives a lost connection.
@@ -186,10 +186,9 @@ class Client:
                         if event.resume_token:
                             request.resume_token = event.resume_token
                         yield event
-                with _errors("scheduler"):
-                    run = await self._scheduler.GetRun(
-                        scheduler_pb2.GetRunRequest(name=name), timeout=_CALL_SECONDS
-                    )
+                run = await _call(
+                    "scheduler", self._scheduler.GetRun, scheduler_pb2.GetRunRequest(name=name)
+                )
                 if run.finished_count >= run.check_count:
                     return
                 raise UnavailableError("the scheduler ended the stream too early")
@@ -205,10 +204,9 @@ class Client:
 
     async def runners(self) -> list[check_pb2.RunnerStatus]:
         """The runners that the scheduler knows."""
-        with _errors("scheduler"):
-            page = await self._scheduler.ListRunners(
-                scheduler_pb2.ListRunnersRequest(), timeout=_CALL_SECONDS
-            )
+        page = await _call(
+            "scheduler", self._scheduler.ListRunners, scheduler_pb2.ListRunnersRequest()
+        )
         return list(page.runners)
 
     # Runner ---------------------------------------------------------------------------------
@@ -218,18 +216,41 @@ class Client:
         if not self.system.runner:
             return None
         try:
-            with _errors("runner"):
-                return await self._runner.GetRunner(
-                    runner_pb2.GetRunnerRequest(name="runners/-"), timeout=_CALL_SECONDS
-                )
+            return await _call(
+                "runner", self._runner.GetRunner, runner_pb2.GetRunnerRequest(name="runners/-")
+            )
         except (UnavailableError, NotFoundError):
             return None
+
+
+async def _call(
+    service: str,
+    method: Callable[..., Awaitable[T]],
+    request: object,
+    *,
+    timeout: float = _CALL_SECONDS,  # noqa: ASYNC109  # of gRPC, which passes it on as a deadline
+) -> T:
+    """Makes a call that may be repeated; a lost connection is tried again for some seconds.
+
+    A service that crashed is back within a second or two, at the same address.
+    """
+    patience = _Patience(_RETRY_SECONDS)
+    while True:
+        try:
+            with _errors(service):
+                return await method(request, timeout=timeout)
+        except UnavailableError as error:
+            # The catalog says so itself of a remote source, which a second try would not mend.
+            if service == "catalog" and not _lost(error):
+                raise
+            await patience.wait_after(error)
 
 
 class _Patience:
     """How long a lost connection is tried again."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = _RECONNECT_SECONDS) -> None:
+        self._seconds = seconds
         self._since: float | None = None
 
     def renew(self) -> None:
@@ -239,7 +260,7 @@ class _Patience:
         now = asyncio.get_running_loop().time()
         if self._since is None:
             self._since = now
-        if now - self._since > _RECONNECT_SECONDS:
+        if now - self._since > self._seconds:
             raise error
         await asyncio.sleep(0.3)
 
@@ -251,9 +272,14 @@ def _errors(service: str) -> Iterator[None]:
         with rpc.remote_errors():
             yield
     except UnavailableError as error:
-        transport = error.__cause__
-        if isinstance(transport, grpc.aio.AioRpcError) and not transport.trailing_metadata():
-            raise UnavailableError(
-                f"the {service} does not answer (connection lost); start the command again"
-            ) from error
-        raise
+        if not _lost(error):
+            raise
+        raise UnavailableError(
+            f"the {service} does not answer (connection lost); start the command again"
+        ) from error.__cause__
+
+
+def _lost(error: UnavailableError) -> bool:
+    """True if it was the connection that failed, not something behind the service."""
+    cause = error.__cause__
+    return isinstance(cause, grpc.aio.AioRpcError) and not cause.trailing_metadata()

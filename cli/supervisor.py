@@ -156,8 +156,8 @@ class EmbeddedSystem:
             if task.done():
                 task.result()
         finally:
-            for one in (task, stop, failed):
-                one.cancel()
+            for pending in (task, stop, failed):
+                pending.cancel()
 
     async def _start(self) -> None:
         """Starts each part as soon as what it must know is known; all of them import at once."""

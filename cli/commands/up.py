@@ -57,7 +57,10 @@ def up(context: Context, *, check_all: bool, exit_when_done: bool, port: int | N
             await _stay(stop, StateDirectory.of(where))
         return 0
 
-    return context.run(work)
+    try:
+        return context.run(work)
+    except KeyboardInterrupt:  # before or between the two things above that listen for it
+        return 0
 
 
 async def _stay(stop: asyncio.Event, state: StateDirectory) -> None:
