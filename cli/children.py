@@ -44,14 +44,18 @@ def address_of(reserved: socket.socket) -> str:
     return f"{host}:{port}"
 
 
-def free_port(preferred: int, *, host: str = "127.0.0.1") -> int:
-    """Finds a port for a server that wants it for itself: the preferred one, if nobody has it."""
+def listen(preferred: int, *, host: str = "127.0.0.1") -> socket.socket:
+    """Listens on the preferred port, or on a free one if somebody has it.
+
+    For a server that inherits the socket: the port is its own from the first moment, and stays
+    the same, with callers waiting, while the server is started again.
+
+    Raises:
+        UnavailableError: There is no free port.
+    """
     for port in (preferred, 0):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((host, port))
-                return int(probe.getsockname()[1])
+        with contextlib.suppress(OSError):
+            return socket.create_server((host, port), backlog=1024)
     raise UnavailableError(f"no free port on {host}")
 
 

@@ -163,8 +163,8 @@ class EmbeddedSystem:
         """Starts each part as soon as what it must know is known; all of them import at once."""
         reserved = {name: children.reserve_port() for name in ("catalog", "scheduler", "runner")}
         address = {name: children.address_of(one) for name, one in reserved.items()}
-        page_port = children.free_port(self._wishes.port or DEFAULT_PAGE_PORT)
-        address["gateway"] = f"{_HOST}:{page_port}"
+        self._pages = children.listen(self._wishes.port or DEFAULT_PAGE_PORT)
+        address["gateway"] = children.address_of(self._pages)
         self._launch_broker(port=-1)
         for name in ("catalog", "gateway"):
             self._launch(name, address)
@@ -174,7 +174,7 @@ class EmbeddedSystem:
         async with asyncio.TaskGroup() as group:
             for name in ("catalog", "scheduler", "runner"):
                 group.create_task(self._wait_serving(name, address[name]))
-            group.create_task(self._wait_page(page_port))
+            group.create_task(self._wait_page(self._pages.getsockname()[1]))
         system = System(
             token=self._token,
             catalog=address["catalog"],
@@ -208,6 +208,7 @@ class EmbeddedSystem:
             "nats",
             children.leashed_command(broker.program(), "-c", str(configuration)),
             settings={},
+            inherit=[self._inherited],
         )
 
     async def _broker_address(self) -> str:
@@ -228,14 +229,20 @@ class EmbeddedSystem:
             f"ACKREP_{name.upper()}_ADDRESS": address[name],
             **service_settings(name, folder=folder, wishes=self._wishes),
         }
+        inherit = [self._inherited]
+        if name == "gateway":
+            settings["ACKREP_GATEWAY_LISTENER"] = str(self._pages.fileno())
+            inherit.append(self._pages.fileno())
         if nats:
             settings["ACKREP_NATS"] = nats
         for peer in _PEERS[name]:
             settings[f"ACKREP_{name.upper()}_{peer.upper()}"] = address[peer]
         module = "gateway" if name == "gateway" else f"services.{name}"
-        self._keep(name, children.module_command(module), settings=settings)
+        self._keep(name, children.module_command(module), settings=settings, inherit=inherit)
 
-    def _keep(self, name: str, command: list[str], *, settings: dict[str, str]) -> None:
+    def _keep(
+        self, name: str, command: list[str], *, settings: dict[str, str], inherit: list[int]
+    ) -> None:
         child = Child(
             Spec(
                 name=name,
@@ -243,7 +250,7 @@ class EmbeddedSystem:
                 settings=settings,
                 folder=self._state.path,
                 log=self._state.logs / f"{name}.log",
-                inherit=(self._inherited,),
+                inherit=tuple(inherit),
             )
         )
         self._children[name] = child

@@ -21,6 +21,9 @@ class Settings:
     """Shared secret of the services (`ACKREP_TOKEN`). Never asked of, nor shown to, browsers."""
     address: str = "127.0.0.1:8642"
     """Where HTTP is served, `host:port`; port 0 takes a free one."""
+    listener: int | None = None
+    """File descriptor of a socket that listens on `address` already, kept by the parent process;
+    without it the gateway listens by itself."""
     runner: str | None = None
     """Address of a runner, for its own part of the API; without it that part says UNAVAILABLE."""
     allowed_hosts: tuple[str, ...] = ()
