@@ -146,7 +146,7 @@ def kill_strays(
     known = known | {me}
     names: Dict[int, str] = {}
     deadline = time.monotonic() + budget_seconds
-    rounds = 0
+    rounds = kills = 0
     while True:
         if isolated or uid is not None:
             table: Iterable[Process] = all_processes()
@@ -176,16 +176,20 @@ def kill_strays(
             return Killed(names, [])
         if time.monotonic() > deadline:
             return Killed(names, ["process %d (%s)" % (p.pid, p.name) for p in living])
-        rounds += 1
-        if names and len(names) > 10 and uid is not None:
-            # Faster than they can fork: the kernel walks the table, not we.
+        kills += 1
+        if kills > 3 and living and uid is not None:
+            # They fork faster than we look: let the kernel walk its table.
             kill_all_of(uid)
         time.sleep(GRACE_STEP)
 
 
 def kill_all_of(uid: int) -> None:
     """Kill every process of a user, at once."""
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        # They have taken the last process: the next round has killed some.
+        return
     if pid == 0:
         try:
             os.setresuid(uid, uid, uid)
