@@ -112,7 +112,8 @@ def test_taken_port_is_avoided() -> None:
         taken.listen()
         port = taken.getsockname()[1]
 
-        assert children.free_port(port) != port
+        with children.listen(port) as other:
+            assert other.getsockname()[1] != port
 
 
 def test_logs_are_bounded(tmp_path: Path) -> None:
