@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,8 @@ class WorkTree:
         self._git = git
         self._tracked: tuple[object, frozenset[bytes]] = (None, frozenset())
         self._head = _Head()
+        # What decides about the tree, and the tree: git leaves an index alone that is up to date.
+        self._settled: tuple[object, str] = (None, "")
 
     async def snapshot(self, repository: Repository | None) -> Snapshot:
         """The folder's present state.
@@ -78,8 +81,14 @@ class WorkTree:
         tracked = await self._tracked_names(place)
         head = await self._read_head(place)
         diagnostics = await self._add(place, environment)
-        await self._reconcile(place, environment, tracked=tracked, head=head)
-        tree = await self._write_tree(place, environment, head=head)
+        state = (_stat(index), *_rules(place), tracked, head)
+        if self._settled[0] == state:
+            tree = self._settled[1]
+        else:
+            settled = await self._reconcile(place, environment, tracked=tracked, head=head)
+            tree = await self._write_tree(place, environment, head=head)
+            state = (_stat(index), *_rules(place), tracked, head)
+            self._settled = (state if settled else None, tree)
         clean = bool(head.commit) and head.tree == tree
         return Snapshot(
             revision=Revision(
@@ -221,11 +230,14 @@ class WorkTree:
 
     async def _reconcile(
         self, place: _Place, environment: dict[str, str], *, tracked: frozenset[bytes], head: _Head
-    ) -> None:
+    ) -> bool:
         """Adds tracked files that ignore rules hid; removes what is ignored and not tracked.
 
         Submodules never stay in our index, so that git never looks into them; those that HEAD
         has stand there while the tree is written.
+
+        Returns:
+            Whether the next `git add` alone would notice any change.
         """
         staged = await self._list(place, environment, "--stage")
         names = {line.partition(b"\t")[2] for line in staged}
@@ -243,6 +255,8 @@ class WorkTree:
             place, environment, "--force-remove", names=sorted((ignored - tracked) | submodules)
         )
         await self._update(place, environment, "--add", names=hidden)
+        # A tracked file that is gone now may come back, and be ignored then.
+        return not submodules and not head.submodules and len(hidden) == len(tracked - names)
 
     async def _list(self, place: _Place, environment: dict[str, str], *options: str) -> list[bytes]:
         output = await self._git.run(
@@ -300,6 +314,25 @@ def _excludes(place: _Place) -> tuple[str, str]:
     path = place.repository.excludes if place.repository is not None else None
     found = str(path) if path is not None and path.is_file() else os.devnull
     return "-c", f"core.excludesFile={found}"
+
+
+def _rules(place: _Place) -> Iterator[object]:
+    """States of the ignore rules that stand outside of the folder."""
+    if place.repository is None:
+        return
+    yield _stat(place.repository.excludes)
+    folder = place.top / place.prefix
+    while folder != place.top:
+        folder = folder.parent
+        yield _stat(folder / ".gitignore")
+
+
+def _stat(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _name(place: _Place) -> str:

@@ -154,6 +154,31 @@ async def test_again_and_again(git: Git, repository: Path) -> None:
     assert "packages/p/_build/p.py" not in fourth
 
 
+async def test_what_git_alone_would_not_notice(git: Git, repository: Path) -> None:
+    """Rules that change outside the folder, and ignored tracked files that come back, count."""
+    source = source_of(str(repository / "packages"), ref="", git=git, timeout=20.0)
+    write(repository, {"packages/new.txt": "n"})
+
+    async def names() -> set[str]:
+        for _ in range(2):
+            files = await files_of(git, (await source.snapshot()).revision.tree)
+        return set(files)
+
+    assert {"p/_build/p.py", "new.txt"} == await names()
+    (repository / ".git/info/exclude").write_text("new.txt\n")
+    assert {"p/_build/p.py"} == await names()
+    (repository / ".git/info/exclude").write_text("")
+    assert {"p/_build/p.py", "new.txt"} == await names()
+    write(repository, {".gitignore": "_build/\n*.txt\n"})
+    assert {"p/_build/p.py"} == await names()
+    (repository / "packages/p/_build/p.py").unlink()
+    assert set() == await names()
+    write(repository, {"packages/p/_build/p.py": "y = 1\n"})
+    assert {"p/_build/p.py"} == await names()
+    user_git(repository, "rm", "-q", "--cached", "packages/p/_build/p.py")
+    assert set() == await names()
+
+
 async def test_rules_that_are_not_committed_count(git: Git, repository: Path) -> None:
     """`.git/info/exclude` is respected."""
     (repository / ".git/info/exclude").write_text("secret.txt\n")
