@@ -44,7 +44,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         store = sql_store(database, announce=announce)
         artefacts = FileArtefacts(settings.artefacts)
         channel = await stack.enter_async_context(rpc.dial(settings.catalog, token=settings.token))
-        broker = NatsBroker(settings.nats, token=settings.token)
+        broker = NatsBroker(
+            settings.nats,
+            token=settings.token,
+            pools=(settings.pool,),
+            on_connected=bells.connected,
+        )
         scheduler = Scheduler(
             store=store,
             catalog=GrpcCatalog(channel),

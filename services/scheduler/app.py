@@ -108,7 +108,7 @@ class Scheduler:
                 entity=key,
                 revision=run.revision,
                 commit=run.commit,
-                environment=environment or "unknown",
+                environment=environment,
                 digest=f"broken: {error.message}",
             )
             check = await self._check(broken, environment=environment, run=run.id)

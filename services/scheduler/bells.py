@@ -50,6 +50,8 @@ class Bells:
         """The outbox holds something."""
         self.changes = Bell()
         """Any check changed."""
+        self.runners = Bell()
+        """A runner registered."""
         self._checks: defaultdict[str, set[Bell]] = defaultdict(set)
 
     @contextlib.contextmanager
@@ -63,6 +65,11 @@ class Bells:
             self._checks[check].discard(bell)
             if not self._checks[check]:
                 del self._checks[check]
+
+    def connected(self) -> None:
+        """Rings for all that waits for the broker."""
+        self.queue.ring()
+        self.outbox.ring()
 
     def check_changed(self, check: str, *, announced: bool) -> None:
         """Rings for one check and for all; for the outbox too, where the change is announced."""

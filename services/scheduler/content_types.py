@@ -1,6 +1,8 @@
 """Media types of artefacts: an allow-list, so that no check chooses how a browser reads a file."""
 
 OTHER = "application/octet-stream"
+LOG = "application/x-ndjson"
+"""Of logs: a JSON object per line."""
 
 _BY_ENDING = {
     ".png": "image/png",

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -13,6 +14,8 @@ from services.scheduler.domain.check import Check, Result, Runner
 from services.scheduler.domain.machine import Directive, Retries
 from services.scheduler.messages import with_queue_phase
 from services.scheduler.ports import Artefacts, Change, Clock, Store, Transition
+
+log = logging.getLogger(__name__)
 
 
 class Dispatch:
@@ -51,6 +54,7 @@ class Dispatch:
                 ),
             )
         self._bells.queue.ring()
+        self._bells.runners.ring()
 
     async def claim(self, check: str, *, runner: str, incarnation: str, claim_id: str) -> Check:
         """Makes an attempt; see `machine.claim`."""
@@ -152,6 +156,9 @@ class Dispatch:
         if change.after is not change.before:
             self._bells.check_changed(check, announced=change.after.finished)
             self._ring_queue(change.after)
+            if change.after.result is not None:
+                verdict = change.after.result.verdict.name
+                log.info(f"checks/{check} of {change.after.entity}: {verdict}")
         return change
 
     def _ring_queue(self, check: Check) -> None:

@@ -7,7 +7,7 @@ again from SQL (`loops.py`).
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import nats.errors
 from nats.aio.client import Client
@@ -35,12 +35,22 @@ _FETCH = 256
 class NatsBroker:
     """The port `Broker` over JetStream. Works, or says that it does not, at any time."""
 
-    def __init__(self, url: str, *, token: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str,
+        pools: Sequence[str],
+        on_connected: Callable[[], None] = lambda: None,
+    ) -> None:
         self._url = url
         self._token = token
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
-        self._pools: Sequence[str] = ()
+        self._pools = tuple(pools)
+        self._on_connected = on_connected
+        self._ensured: tuple[object, ...] = ()
+        """Connection and pools for which streams and consumers were given their settings."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keeps a connection until stopped, however long NATS takes to appear."""
@@ -49,6 +59,8 @@ class NatsBroker:
                 async with bus.connected(self._url, token=self._token, name="scheduler") as client:
                     self._jetstream = client.jetstream(timeout=_PATIENCE)
                     self._client = client
+                    await self.ensure(pools=self._pools)
+                    self._on_connected()
                     await stop.wait()
             except (Error, nats.errors.Error, OSError) as error:
                 log.warning(f"NATS: {error}")
@@ -63,13 +75,29 @@ class NatsBroker:
         return self._client is not None and self._client.is_connected
 
     async def ensure(self, *, pools: Sequence[str]) -> None:
-        self._pools = pools
+        self._pools = tuple(pools)
         with self._translated():
             jetstream = self._stream()
+            client = self._client
+            wanted = (id(client), client.stats["reconnects"] if client else 0, self._pools)
+            if self._ensured == wanted and await self._present(jetstream):
+                return
             await bus.ensure_stream(jetstream, bus.jobs_stream())
             await bus.ensure_stream(jetstream, bus.events_stream())
-            for pool in pools:
+            for pool in self._pools:
                 await jetstream.add_consumer(bus.JOBS, bus.runners_consumer(pool))
+            self._ensured = wanted
+
+    async def _present(self, jetstream: JetStreamContext) -> bool:
+        try:
+            await jetstream.stream_info(bus.EVENTS)
+            for pool in self._pools:
+                await jetstream.consumer_info(
+                    bus.JOBS, bus.runners_consumer(pool).durable_name or ""
+                )
+        except NotFoundError:
+            return False
+        return True
 
     async def publish_job(self, job: Publication) -> int:
         message = dispatch_pb2.Job(

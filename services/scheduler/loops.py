@@ -180,8 +180,9 @@ class Reconciler:
             self._bells.queue.ring()
 
     async def run(self, *, every: float) -> None:
-        """Does both again and again."""
+        """Does both again and again, and when a runner registers: its pool may be new."""
         while True:
+            rings = self._bells.runners.rings
             for work in (self.expire_leases, self.find_lost_jobs):
                 try:
                     await work()
@@ -189,7 +190,7 @@ class Reconciler:
                     log.debug(f"reconciler: {error.message}")
                 except Exception:
                     log.exception("reconciler failed; it goes on")
-            await asyncio.sleep(every)
+            await self._bells.runners.wait(since=rings, timeout=every)
 
 
 @contextlib.asynccontextmanager

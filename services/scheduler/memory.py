@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 
 from services.errors import NotFoundError, UnavailableError
+from services.scheduler.content_types import LOG
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import (
     ACTIVE,
@@ -123,6 +124,8 @@ class _Checks:
 
     async def artefact(self, sha256: str) -> Artefact | None:
         for _, check in sorted(self._state.checks.items(), reverse=True):
+            if check.result is not None and check.result.log == sha256:
+                return Artefact(sha256=sha256, path="", size=0, content_type=LOG)
             for file in check.result.artefacts if check.result else ():
                 if file.sha256 == sha256:
                     return file

@@ -41,6 +41,10 @@ def duration(seconds: float) -> Duration:
     return message
 
 
+def _environment_name(check: Check) -> str:
+    return f"environments/{check.environment}" if check.environment else ""
+
+
 def check_message(check: Check, *, full: bool = True) -> check_pb2.Check:
     """Describes a check; without its result's log, numbers and provenance where not `full`."""
     return check_pb2.Check(
@@ -48,7 +52,7 @@ def check_message(check: Check, *, full: bool = True) -> check_pb2.Check:
         entity=f"entities/{check.entity}",
         revision=f"revisions/{check.revision}",
         commit=check.commit,
-        environment=f"environments/{check.environment}",
+        environment=_environment_name(check),
         run=f"runs/{check.run}" if check.run else "",
         state=check_pb2.Check.State.ValueType(check.state.value),
         verdict=check_pb2.Verdict.ValueType(check.result.verdict.value if check.result else 0),
@@ -191,7 +195,7 @@ def queued_event(check: Check) -> check_pb2.CheckEvent:
         entity=f"entities/{check.entity}",
         revision=f"revisions/{check.revision}",
         commit=check.commit,
-        environment=f"environments/{check.environment}",
+        environment=_environment_name(check),
         run=f"runs/{check.run}" if check.run else "",
         state=check_pb2.Check.STATE_QUEUED,
         inputs_digest=check.inputs_digest,

@@ -23,6 +23,8 @@ _POLL = 1.0
 """Seconds after which a watcher looks into the store though no bell rang."""
 _LAST_EVENTS = 0.5
 """Seconds that the last events of a finished check get to arrive before the log is read."""
+_TOGETHER = 0.01
+"""Seconds in which changes of a run are gathered, so that many cost few queries."""
 _CHANGES = 200
 """Changes of a run that are read at a time."""
 
@@ -167,6 +169,7 @@ class Watch:
                 after = check.change
             if not changed and not was_finished:
                 await self._bells.changes.wait(since=rings, timeout=_POLL)
+                await asyncio.sleep(_TOGETHER)
 
 
 def _is_final(event: Event) -> bool:

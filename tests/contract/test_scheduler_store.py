@@ -176,6 +176,10 @@ async def test_a_whole_life_is_kept(store: Store) -> None:
         kept.result.payload,
     )
     assert file == await store.checks.artefact("f" * 64)
+    log = await store.checks.artefact("e" * 64)
+    assert log is not None
+    assert "application/x-ndjson" == log.content_type
+    assert await store.checks.artefact("0" * 64) is None
     assert [f"{check.id}/0/1", f"{check.id}/1/8"] == [
         message.message_id for message in await store.outbox.pending(limit=10)
     ]

@@ -18,7 +18,14 @@ from services.errors import (
     StaleAttemptError,
 )
 from tests.nats_servers import NatsServer
-from tests.scheduler_system import FakeRunner, System, running_system, succeed, until
+from tests.scheduler_system import (
+    FakeRunner,
+    SchedulerProcess,
+    System,
+    running_system,
+    succeed,
+    until,
+)
 
 SUCCESS = check_pb2.Result(verdict=check_pb2.VERDICT_SUCCESS, message="success")
 
@@ -364,6 +371,41 @@ async def test_running_leases_get_time_after_a_restart(system: System) -> None:
     answer = (await runner.heartbeat()).answers[0]
     assert dispatch_pb2.DIRECTIVE_CONTINUE == answer.directive
     assert 1 == (await runner.finish(name, 1, SUCCESS)).attempt
+
+
+@pytest.mark.postgres
+async def test_two_schedulers_share_a_database(
+    tmp_path: Path, nats_server: NatsServer, postgres_url: str
+) -> None:
+    """Over PostgreSQL two schedulers serve at once; one is killed; each check ends exactly once."""
+    async with running_system(tmp_path, nats_server, database=postgres_url) as system:
+        second = SchedulerProcess(
+            tmp_path, nats_server, system.scheduler.catalog, system.scheduler.settings
+        )
+        await second.start()
+        try:
+            async with rpc.dial(f"127.0.0.1:{second.port}", token=nats_server.token) as channel:
+                other = System(second, nats_server, system.catalog, channel)
+                names = await queued_many(system, 30)
+                assert names == [
+                    check.name
+                    for check in (
+                        await other.users.ListChecks(scheduler_pb2.ListChecksRequest())
+                    ).checks
+                ]
+                watching = asyncio.create_task(other.watch(names[0]))
+                async with FakeRunner(other).running() as runner:
+
+                    async def some() -> bool:
+                        return len(runner.claims) >= 5
+
+                    await until(some)
+                    await system.scheduler.kill()
+                    await all_finished(other, names)
+                assert (1, 5) == positions(await watching)[-1]
+        finally:
+            await second.stop()
+    assert sorted(names) == sorted(name for name, _ in runner.claims)
 
 
 # Watching -----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, insert, select, text, update
 
 from services.errors import NotFoundError
+from services.scheduler.content_types import LOG as LOG_CONTENT_TYPE
 from services.scheduler.domain.check import Check
 from services.scheduler.ports import Announce, Message
 from services.scheduler.sql import schema
@@ -60,6 +61,8 @@ _END_ATTEMPT = (
 )
 _NEW_RESULT = insert(schema.results)
 _NEW_FILE = insert(schema.check_artefacts)
+_LOG_PLACE = -1
+"""Beside the artefacts of a check, so that its log can be downloaded as one."""
 _NEW_MESSAGE = insert(schema.outbox)
 _NEW_REQUEST = insert(schema.requests)
 
@@ -210,6 +213,18 @@ def save_results(connection: Connection, finished: Sequence[Check]) -> None:
         }
         for check, result in results
         for place, file in enumerate(result.artefacts)
+    ]
+    files += [
+        {
+            "check_id": check.id,
+            "place": _LOG_PLACE,
+            "sha256": result.log,
+            "path": "",
+            "size": 0,
+            "content_type": LOG_CONTENT_TYPE,
+        }
+        for check, result in results
+        if result.log
     ]
     if files:
         connection.execute(_NEW_FILE, files)
