@@ -29,6 +29,8 @@ QUEUE_EVENTS: Final = 500
 QUEUE_BYTES: Final = 8 * 1024**2
 BATCH_SECONDS: Final = 0.05
 BATCH_BYTES: Final = 64 * 1024
+SHORTEST_PHASE: Final = 0.05
+"""Seconds of a phase that watchers are told of while the check runs."""
 _IN_FLIGHT = 32
 _SPOOL_BYTES = 1024**2
 _RETRY_SECONDS = (0.1, 0.5, 2.0)
@@ -86,7 +88,9 @@ class Recorder:
         self._add(check_pb2.CheckEvent(check_changed=self._check))
 
     def phase(self, name: str, seconds: float) -> None:
-        """A part of the attempt is over."""
+        """A part of the attempt is over; short ones stand in the result only."""
+        if seconds < SHORTEST_PHASE:
+            return
         self._add(check_pb2.CheckEvent(phase=phase_of(name, seconds)))
 
     def progress(self, message: str, fraction: float | None = None) -> None:

@@ -227,8 +227,6 @@ class HarnessSession:
         files: dict[str, _Incoming] = {}
         try:
             async with asyncio.timeout(GRACE_SECONDS + (limits.wall_seconds or 86400.0)):
-                for tree in trees:
-                    await self._send_tree(tree)
                 start = {
                     "type": "start",
                     "check": check,
@@ -237,7 +235,7 @@ class HarnessSession:
                     "seed": seed,
                     "environment": dict(environment or {}),
                 }
-                await self._write(encode(start))
+                await self._send(trees, encode(start))
                 self._started = True
                 if self._cancelled is not None:
                     await self.cancel(self._cancelled)
@@ -303,11 +301,18 @@ class HarnessSession:
         except (KeyError, TypeError, ValueError, OutcomeError) as error:
             raise await self._break(f"a frame that cannot be read: {error}") from error
 
-    async def _send_tree(self, tree: Tree) -> None:
-        for start in range(0, max(1, len(tree.tar)), PART):
-            part = tree.tar[start : start + PART]
-            last = start + PART >= len(tree.tar)
-            await self._write(encode({"type": "tree", "path": tree.path, "last": last}, part))
+    async def _send(self, trees: Iterable[Tree], start: bytes) -> None:
+        """Send all trees and the start frame, small ones together: each write is a long way."""
+        waiting = bytearray()
+        for tree in trees:
+            for begin in range(0, max(1, len(tree.tar)), PART):
+                part = tree.tar[begin : begin + PART]
+                last = begin + PART >= len(tree.tar)
+                waiting += encode({"type": "tree", "path": tree.path, "last": last}, part)
+                if len(waiting) >= PART:
+                    await self._write(bytes(waiting))
+                    waiting.clear()
+        await self._write(bytes(waiting + start))
 
     async def _expect(self, kind: str) -> dict[str, Any]:
         header, _ = await self._frame()

@@ -177,7 +177,7 @@ async def test_after_a_jam_the_stream_says_what_it_lost(tmp_path: Path) -> None:
         await until(lambda: runner.dispatch.started)
 
         def script(plan: Plan, trees: Sequence[Tree]) -> list[Event]:
-            many: list[Event] = [PhaseEvent(name="import", seconds=0.0)] * 1000
+            many: list[Event] = [PhaseEvent(name="import", seconds=0.1)] * 1000
             return [*many, ResultEvent(outcome=Outcome(verdict=Verdict.SUCCESS))]
 
         runner.backend.script = script

@@ -47,6 +47,8 @@ MAXIMUM_BODY = 8 * 1024 * 1024
 """A longer body is sent in parts."""
 PART = 1024 * 1024
 """What a sender puts in one frame at most."""
+SHORT = 0.02
+"""Seconds of a phase that nobody waits for: it is sent with the next frame."""
 
 
 class FrameError(Exception):
