@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import artefacts, failures, probes
 from gateway.context import Context, context_of
 from gateway.guard import Guard
-from gateway.pages import checks, entities, runs
+from gateway.pages import checks, entities, runs, sources
 from gateway.pages.rendering import STATIC, Assets, page
 from gateway.transcoding import Transcoder
 from services.errors import Error
@@ -28,6 +28,7 @@ def build(context: Context) -> ASGIApp:
             *entities.ROUTES,
             *checks.ROUTES,
             *runs.ROUTES,
+            *sources.ROUTES,
             *artefacts.ROUTES,
             *probes.ROUTES,
             Mount("/static", Assets(directory=STATIC)),

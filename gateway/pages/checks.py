@@ -20,6 +20,7 @@ from gateway.pages import entities, latest, plots, tracebacks, words
 from gateway.pages.rendering import page, see_other
 from gateway.pages.transcript import Transcript, transcribe
 from gateway.upstream import Upstream
+from services.errors import InvalidArgumentError, NotFoundError
 from services.rpc import remote_errors
 
 _TIMEOUT = latest.TIMEOUT
@@ -53,7 +54,7 @@ async def check(request: Request) -> Response:
         hidden=hidden,
         debug=context.settings.shows_errors,
         transcript=transcript,
-        frames=tracebacks.parse(found.result.traceback, entity.path if entity else ""),
+        frames=tracebacks.parse(found.result.traceback),
         phases=tracebacks.timeline(found.result.phases if done else transcript.phases),
         plots=plots.of(found.result.artefacts if done else transcript.artefacts),
         active=not done,
@@ -61,10 +62,13 @@ async def check(request: Request) -> Response:
 
 
 async def _get(upstream: Upstream, name: str) -> check_pb2.Check:
-    with remote_errors():
-        return await upstream.scheduler.GetCheck(
-            scheduler_pb2.GetCheckRequest(name=name), timeout=_TIMEOUT
-        )
+    try:
+        with remote_errors():
+            return await upstream.scheduler.GetCheck(
+                scheduler_pb2.GetCheckRequest(name=name), timeout=_TIMEOUT
+            )
+    except InvalidArgumentError as error:  # no check can have such a name
+        raise NotFoundError(f"There is no {name}.") from error
 
 
 def _hides(check: check_pb2.Check, *, shows_errors: bool) -> bool:

@@ -99,6 +99,11 @@ def ticks(text: str) -> Markup:
     return Markup(_TICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped here
 
 
+def day(written: str) -> str:
+    """Leaves the time out of a date as metadata has it; anything else stays as it is."""
+    return written[:10] if re.match(r"\d{4}-\d\d-\d\dT", written) else written
+
+
 FILTERS: dict[str, Any] = {
     "iso": iso,
     "ago": ago,
@@ -109,6 +114,7 @@ FILTERS: dict[str, Any] = {
     "short": short,
     "last": last,
     "counted": count,
+    "day": day,
     "ticks": ticks,
 }
 """What templates may use."""

@@ -157,4 +157,9 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
     async def FetchTrees(
         self, request: Any, context: Any
     ) -> AsyncIterator[catalog_pb2.FetchTreesResponse]:
-        yield catalog_pb2.FetchTreesResponse(tree_end=True)
+        text = b"import numpy as np\n\n\ndef simulate():\n    return '<script>' * 2  # twice\n"
+        tree = request.trees[0]
+        for path in ("metadata.yml", "parameters.py", "simulation.py"):
+            yield catalog_pb2.FetchTreesResponse(tree=tree, path=path, data=text[:20], more=True)
+            yield catalog_pb2.FetchTreesResponse(tree=tree, path=path, data=text[20:])
+        yield catalog_pb2.FetchTreesResponse(tree=tree, tree_end=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from ackrep.scheduler.v1 import check_pb2
 from gateway.artefacts import POLICY, media_type
+from gateway.pages.sources import highlighted
 from tests.unit.gateway.conftest import Gateway
 from tests.unit.gateway.fake_services import FakeServices
 
@@ -350,3 +352,22 @@ async def test_page_is_as_new_as_its_log(client: httpx.AsyncClient, services: Fa
 
     assert "running" in text_of(html)
     assert f"lastEventId={story.events[-1].resume_token}" in html
+
+
+async def test_source(client: httpx.AsyncClient) -> None:
+    """A file of an entity is shown as text, with a line number to link to."""
+    html = (await client.get("/e/UXMFA/files/simulation.py")).text
+
+    assert 'id="L4"' in html
+    assert "simulate" in text_of(html)
+    assert "&lt;script&gt;" in html
+    assert "<script>&#" not in html
+    assert 404 == (await client.get("/e/UXMFA/files/nothing.py")).status_code
+
+
+def test_source_keeps_every_line() -> None:
+    """Highlighting changes no text, whatever the language."""
+    text = '\n\n"""a\nb"""\n\tx = {"<&>": 1}\n\n'
+    for path in ("x.py", "x.unheard-of", "x.yml", "x.json"):
+        lines = [re.sub("<[^>]+>", "", line) for line in highlighted(text, path)]
+        assert text.splitlines() == [unescape(line) for line in lines], path

@@ -1,0 +1,101 @@
+"""`/e/{KEY}/files/{path}`: one file of an entity, with line numbers to link to."""
+
+import html
+from typing import Any
+
+import grpc
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ackrep.catalog.v1 import catalog_pb2
+from gateway.context import context_of
+from gateway.pages.latest import TIMEOUT
+from gateway.pages.rendering import page
+from services.errors import NotFoundError
+from services.rpc import remote_errors
+
+MAX_BYTES = 512 * 1024
+"""Larger files are not shown."""
+
+# The first part of a Pygments token decides; the page's style sheet knows these only.
+_STYLES = {"Keyword": "k", "Literal": "s", "Comment": "c", "Operator": "", "Name": ""}
+
+
+async def source(request: Request) -> Response:
+    """Shows one file; it is data of a stranger, so it is escaped text and nothing else."""
+    upstream = context_of(request).upstream
+    key, path = request.path_params["key"], request.path_params["path"]
+    with remote_errors():
+        entity = await upstream.catalog.GetEntity(
+            catalog_pb2.GetEntityRequest(
+                name=f"entities/{key}", revision=request.query_params.get("revision", "")
+            ),
+            timeout=TIMEOUT,
+        )
+        listed = next((file for file in entity.files if file.path == path), None)
+        if listed is None:
+            raise NotFoundError(f"{key} has no file {path}")
+        data = b"" if listed.size > MAX_BYTES else await _read(upstream.catalog, entity.tree, path)
+    text = None
+    if listed.size <= MAX_BYTES and b"\0" not in data:
+        text = data.decode("utf-8", "replace")
+    return page(
+        request,
+        "source.html",
+        entity=entity,
+        file=listed,
+        lines=None if text is None else highlighted(text, path),
+    )
+
+
+async def _read(catalog: Any, tree: str, path: str) -> bytes:
+    """Reads one file out of a tree's stream."""
+    call = catalog.FetchTrees(catalog_pb2.FetchTreesRequest(trees=[tree]), timeout=TIMEOUT)
+    data = bytearray()
+    try:
+        while (part := await call.read()) is not grpc.aio.EOF:
+            if part.path == path and not part.tree_end:
+                data += part.data
+                if not part.more:
+                    break
+    finally:
+        call.cancel()
+    return bytes(data)
+
+
+def highlighted(text: str, path: str) -> list[Markup]:
+    """Escapes a text line by line, with style classes where its language is known."""
+    # Imported on demand: most pages show no source.
+    from pygments import lex  # noqa: PLC0415
+    from pygments.lexers import get_lexer_for_filename  # noqa: PLC0415
+    from pygments.util import ClassNotFound  # noqa: PLC0415
+
+    try:
+        tokens = list(lex(text, get_lexer_for_filename(path, stripnl=False)))
+    except ClassNotFound:
+        return [Markup(html.escape(line)) for line in text.splitlines()]  # noqa: S704  # escaped
+    lines = [""]
+    for kind, value in tokens:
+        style = _style(tuple(kind))
+        for number, piece in enumerate(value.split("\n")):
+            if number:
+                lines.append("")
+            if piece:
+                escaped = html.escape(piece)
+                lines[-1] += f'<span class="{style}">{escaped}</span>' if style else escaped
+    if lines[-1] == "":
+        lines.pop()
+    return [Markup(line) for line in lines]  # noqa: S704  # escaped above
+
+
+def _style(kind: tuple[str, ...]) -> str:
+    if kind[:2] == ("Literal", "Number"):
+        return "n"
+    if kind[:1] == ("Name",):
+        return "d" if kind[1:2] in {("Function",), ("Class",), ("Decorator",), ("Tag",)} else ""
+    return _STYLES.get(kind[0], "") if kind else ""
+
+
+ROUTES = [Route("/e/{key}/files/{path:path}", source)]
