@@ -68,6 +68,7 @@ class Dispatch:
                 now=self._clock(),
                 lease_for=self._lease_for,
             ),
+            durable=False,
         )
         self._bells.queue.ring()  # there is room in the window
         return change.after
@@ -98,7 +99,9 @@ class Dispatch:
 
     async def start(self, check: str, *, attempt: int) -> None:
         """Notes that code runs; see `machine.start`."""
-        await self._change(check, partial(machine.start, attempt=attempt, now=self._clock()))
+        await self._change(
+            check, partial(machine.start, attempt=attempt, now=self._clock()), durable=False
+        )
 
     async def finish(
         self, check: str, *, attempt: int, result: Result, last_sequence: int
@@ -151,8 +154,8 @@ class Dispatch:
         """Stores an artefact."""
         await self._artefacts.put(digest, size=size, chunks=chunks)
 
-    async def _change(self, check: str, transition: Transition) -> Change:
-        change = await self._store.checks.update(check, transition)
+    async def _change(self, check: str, transition: Transition, *, durable: bool = True) -> Change:
+        change = await self._store.checks.update(check, transition, durable=durable)
         if change.after is not change.before:
             self._bells.check_changed(check, announced=change.after.finished)
             self._ring_queue(change.after)

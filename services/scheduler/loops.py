@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _BACKSTOP = 1.0
 """Seconds after which a loop looks even if no bell rang: another process may have work for it."""
+_TIDY = 0.5
+"""Seconds for which notes about what was published are gathered."""
 _RUNNERS_KEPT = 0.25
 """Seconds for which the runners' free slots are not read again."""
 
@@ -45,41 +48,54 @@ async def forever(work: Callable[[], Awaitable[None]], *, bell: Bell, name: str)
 
 
 class Relay:
-    """Publishes what committed transactions left in the outbox."""
+    """Publishes what committed transactions left in the outbox.
+
+    What is published is removed from the outbox a little later, many at a time. A process that is
+    killed in between publishes some again, which the broker drops.
+    """
 
     def __init__(self, *, store: Store, broker: Broker) -> None:
         self._store = store
         self._broker = broker
+        self._after = 0
+        self._published: list[int] = []
+        self._removed = 0.0
 
     async def run_once(self) -> None:
-        """Empties the outbox.
+        """Publishes all there is.
 
         Raises:
             UnavailableError: The broker does not answer; the rest stays for later.
         """
-        while messages := await self._store.outbox.pending(limit=200):
+        while messages := await self._store.outbox.pending(after=self._after, limit=200):
             # One after the other per check, as watchers want them; checks side by side.
             by_subject: dict[str, list[Message]] = {}
             for message in messages:
                 by_subject.setdefault(message.subject, []).append(message)
-            done: list[int] = []
             try:
                 async with asyncio.TaskGroup() as group:
                     for queue in by_subject.values():
-                        group.create_task(self._publish(queue, done))
+                        group.create_task(self._publish(queue))
             except* UnavailableError as failures:
-                raise failures.exceptions[0] from None
-            finally:
-                await self._store.outbox.remove(sorted(done))
+                raise UnavailableError(str(failures.exceptions[0])) from None
+            self._after = messages[-1].number
+        if self._published and time.monotonic() - self._removed > _TIDY:
+            self._removed = time.monotonic()
+            done, self._published = self._published, []
+            await self._store.outbox.remove(sorted(done))
 
-    async def _publish(self, messages: Sequence[Message], done: list[int]) -> None:
+    async def _publish(self, messages: Sequence[Message]) -> None:
         for message in messages:
             await self._broker.publish_event(message)
-            done.append(message.number)
+            self._published.append(message.number)
 
 
 class Dispatcher:
-    """Hands a small window of the queue to JetStream, in the order of the queue."""
+    """Hands a small window of the queue to JetStream, in the order of the queue.
+
+    That a job is published is noted in the store only if it is not claimed soon, which most are. A
+    process that is killed in between publishes some again, which the broker drops.
+    """
 
     def __init__(
         self,
@@ -96,6 +112,8 @@ class Dispatcher:
         self._minimum = minimum
         self._runner_memory = runner_memory
         self._runners: tuple[datetime, list[Runner]] | None = None
+        self._out: dict[Publication, tuple[datetime, int]] = {}
+        """Published and not noted yet: since when, and where the messages lie."""
 
     async def run_once(self) -> None:
         """Fills the window of each pool and environment.
@@ -108,14 +126,21 @@ class Dispatcher:
         jobs = await self._store.queue.waiting(
             now=now, window=lambda pool: window(runners, pool=pool, minimum=self._minimum)
         )
-        done: list[Publication] = []
-        try:
-            for job in jobs:
-                sequence = await self._broker.publish_job(job)
-                done.append(dataclasses.replace(job, sequence=sequence))
-        finally:
-            # After the publication: if this is lost, the same message id is published again.
-            await self._store.queue.mark_published(done, now=now)
+        # What does not wait any more was claimed or cancelled, or is noted.
+        self._out = {job: self._out[job] for job in jobs if job in self._out}
+        for job in jobs:
+            if job not in self._out:
+                self._out[job] = now, await self._broker.publish_job(job)
+        late = {
+            job: sequence
+            for job, (since, sequence) in self._out.items()
+            if now - since > timedelta(seconds=_TIDY)
+        }
+        if late:
+            await self._store.queue.mark_published(
+                [dataclasses.replace(job, sequence=sequence) for job, sequence in late.items()],
+                now=now,
+            )
 
     async def _known(self, now: datetime) -> list[Runner]:
         kept = self._runners

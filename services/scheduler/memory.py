@@ -101,7 +101,9 @@ class _Checks:
             )
         return self._state.checks[check_id]
 
-    async def update(self, check_id: str, transition: Transition) -> Change:
+    async def update(
+        self, check_id: str, transition: Transition, *, durable: bool = True
+    ) -> Change:
         before = await self.get(check_id)
         after = transition(before)
         if after is not before:
@@ -260,8 +262,9 @@ class _Outbox:
     def __init__(self, state: _State) -> None:
         self._state = state
 
-    async def pending(self, *, limit: int) -> list[Message]:
-        return [message for _, message in sorted(self._state.outbox.items())][:limit]
+    async def pending(self, *, after: int = 0, limit: int) -> list[Message]:
+        messages = sorted(self._state.outbox.items())
+        return [message for number, message in messages if number > after][:limit]
 
     async def remove(self, numbers: Sequence[int]) -> None:
         for number in numbers:

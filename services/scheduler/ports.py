@@ -57,7 +57,7 @@ class Publication:
 
 
 class Checks(Protocol):
-    """Checks and their results. Each method is one transaction, durable when it returns."""
+    """Checks and their results. Each method is one transaction."""
 
     async def create(self, check: Check, *, request_id: str = "") -> tuple[Check, bool]:
         """Adds a check, and says whether it did.
@@ -72,8 +72,16 @@ class Checks(Protocol):
             NotFoundError: There is none of that id.
         """
 
-    async def update(self, check_id: str, transition: Transition) -> Change:
+    async def update(
+        self, check_id: str, transition: Transition, *, durable: bool = True
+    ) -> Change:
         """Changes a check by a transition, alone; what it announces goes into the outbox.
+
+        Args:
+            check_id: Which one.
+            transition: What to change.
+            durable: Whether it has to outlive a power cut. A claim or a start need not where the
+                store is on the machine of the runner, which the same cut ends.
 
         Raises:
             NotFoundError: There is none of that id.
@@ -141,8 +149,8 @@ class Queue(Protocol):
 class Outbox(Protocol):
     """Messages that committed transactions want published."""
 
-    async def pending(self, *, limit: int) -> list[Message]:
-        """Lists the oldest messages."""
+    async def pending(self, *, after: int = 0, limit: int) -> list[Message]:
+        """Lists the oldest messages after a number; later transactions get larger numbers."""
 
     async def remove(self, numbers: Sequence[int]) -> None:
         """Forgets messages that the broker has."""

@@ -46,17 +46,23 @@ class Watch:
         lost some, the events come from the log that the runner stored before it finished.
         """
         position = position_of(token)
-        check = await self._store.checks.get(check_id)
-        if position < (0, 1):
-            event = queued_event(check)
-            position = (0, 1)
-            yield event
-        if not check.finished:
-            async with contextlib.aclosing(self._live(check_id, position)) as live:
-                async for found in live:
-                    position = found.position
-                    yield check_pb2.CheckEvent.FromString(found.payload)
+        with self._bells.of_check(check_id) as bell:
+            rings = bell.rings
             check = await self._store.checks.get(check_id)
+            if position < (0, 1):
+                event = queued_event(check)
+                position = (0, 1)
+                yield event
+            if not check.finished:
+                async with contextlib.aclosing(
+                    self._live(check_id, position, bell=bell, rings=rings)
+                ) as live:
+                    async for found in live:
+                        if isinstance(found, Check):
+                            check = found
+                        else:
+                            position = found.position
+                            yield check_pb2.CheckEvent.FromString(found.payload)
         final = final_event(check)
         end = (final.attempt, final.sequence)
         if position < (final.attempt, final.sequence - 1):
@@ -68,41 +74,46 @@ class Watch:
         if position < end:
             yield final
 
-    async def _live(self, check_id: str, position: tuple[int, int]) -> AsyncGenerator[Event]:
-        """Gives the events of an unfinished check until it is finished and they have come."""
+    async def _live(
+        self, check_id: str, position: tuple[int, int], *, bell: Bell, rings: int
+    ) -> AsyncGenerator[Event | Check]:
+        """Gives the events of an unfinished check, and the check itself when it is finished.
+
+        Args:
+            check_id: Which one.
+            position: Where to go on.
+            bell: Rings when the check changes.
+            rings: How often it had rung when the check was last seen unfinished.
+        """
         async with self._broker.events(check_id) as reader:
-            with self._bells.of_check(check_id) as bell:
-                coming = asyncio.ensure_future(reader.next())
-                try:
-                    check: Check | None = None
-                    rings = -1
-                    while True:
-                        if check is None and bell.rings != rings:
-                            rings = bell.rings
-                            check = await self._finished(check_id)
-                        if check is not None and position >= (
-                            check.attempt,
-                            check.final_sequence - 1,
-                        ):
-                            return
-                        if not await self._arrives(coming, bell, rings, finished=check is not None):
-                            if check is not None:
-                                return  # the rest is in the log
-                            rings = -1  # no bell rang: look whether another process finished it
-                            continue
-                        if not coming.done():
-                            continue
-                        event = coming.result()
-                        coming = asyncio.ensure_future(reader.next())
-                        if _is_final(event):
-                            check = check or await self._finished(check_id)
-                            if check is not None:
-                                return
-                        elif event.position > position:
-                            position = event.position
-                            yield event
-                finally:
-                    await ended(coming)
+            coming = asyncio.ensure_future(reader.next())
+            try:
+                check: Check | None = None
+                while True:
+                    if check is None and bell.rings != rings:
+                        rings = bell.rings
+                        check = await self._finished(check_id)
+                    if check is not None and position >= (check.attempt, check.final_sequence - 1):
+                        break
+                    if not await self._arrives(coming, bell, rings, finished=check is not None):
+                        if check is not None:
+                            break  # the rest is in the log
+                        rings = -1  # no bell rang: look whether another process finished it
+                        continue
+                    if not coming.done():
+                        continue
+                    event = coming.result()
+                    coming = asyncio.ensure_future(reader.next())
+                    if _is_final(event):
+                        check = check or await self._finished(check_id)
+                        if check is not None:
+                            break
+                    elif event.position > position:
+                        position = event.position
+                        yield event
+                yield check
+            finally:
+                await ended(coming)
 
     async def _arrives(
         self, coming: "asyncio.Future[Any]", bell: Bell, rings: int, *, finished: bool

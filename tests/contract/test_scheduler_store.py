@@ -455,6 +455,8 @@ async def test_the_outbox_keeps_order_until_removed(store: Store) -> None:
     ids = [(await store.checks.create(a_check(f"A000{n}")))[0].id for n in range(3)]
     messages = await store.outbox.pending(limit=2)
     assert ids[:2] == [message.message_id.split("/")[0] for message in messages]
+    later = await store.outbox.pending(after=messages[-1].number, limit=2)
+    assert ids[2:] == [message.message_id.split("/")[0] for message in later]
     await store.outbox.remove([message.number for message in messages])
     [last] = await store.outbox.pending(limit=2)
     assert ids[2] == last.message_id.split("/")[0]

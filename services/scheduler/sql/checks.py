@@ -53,7 +53,9 @@ class SqlChecks:
     async def get(self, check_id: str) -> Check:
         return await self._database.read(lambda connection: one(connection, check_id))
 
-    async def update(self, check_id: str, transition: Transition) -> Change:
+    async def update(
+        self, check_id: str, transition: Transition, *, durable: bool = True
+    ) -> Change:
         def write(connection: Connection) -> Change:
             self._database.take_turn(connection)
             before = one(connection, check_id)
@@ -81,7 +83,7 @@ class SqlChecks:
             post(connection, self._announce(before, after))
             return Change(before=before, after=after)
 
-        return await self._database.write(write)
+        return await self._database.write(write, durable=durable)
 
     async def list_page(self, condition: CheckFilter, *, limit: int, before: str) -> list[Check]:
         query: Select[Any] = CHECK.order_by(_c.id.desc()).limit(limit)

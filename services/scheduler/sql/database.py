@@ -21,7 +21,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.errors import UnavailableError
 from services.scheduler.sql import schema
@@ -39,7 +38,7 @@ class _Engine(Protocol):
 
     async def read(self, work: Work[T]) -> T: ...
 
-    async def write(self, work: Work[T]) -> T: ...
+    async def write(self, work: Work[T], *, durable: bool) -> T: ...
 
     async def close(self) -> None: ...
 
@@ -84,9 +83,15 @@ class Database:
         """Does something that only reads; each statement sees all that was committed before it."""
         return await self._engine.read(work)
 
-    async def write(self, work: Work[T]) -> T:
-        """Does something in one transaction; committed when it returns, undone if it raises."""
-        return await self._engine.write(work)
+    async def write(self, work: Work[T], *, durable: bool = True) -> T:
+        """Does something in one transaction; committed when it returns, undone if it raises.
+
+        Args:
+            work: What to do.
+            durable: Whether it has to outlive a power cut of the machine too, not only the end of
+                this process. SQLite waits for the disk only then; PostgreSQL always does.
+        """
+        return await self._engine.write(work, durable=durable)
 
     def insert(self, table: Any) -> Any:
         """An insert that knows `on_conflict_do_nothing` in this dialect."""
@@ -127,6 +132,7 @@ class _SqliteThreads:
         )
         event.listen(self._engine, "connect", _configure_sqlite)
         self._local = threading.local()
+        self._durable: bool | None = None
         self._connections: list[Connection] = []
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-read")
@@ -134,8 +140,10 @@ class _SqliteThreads:
     async def read(self, work: Work[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
-    async def write(self, work: Work[T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+    async def write(self, work: Work[T], *, durable: bool) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._writer, self._write, work, durable
+        )
 
     async def close(self) -> None:
         for executor in (self._writer, self._readers):
@@ -151,8 +159,12 @@ class _SqliteThreads:
         finally:
             connection.rollback()
 
-    def _write(self, work: Work[T]) -> T:
+    def _write(self, work: Work[T], durable: bool) -> T:
         connection = self._connection()
+        if self._durable is not durable:
+            self._durable = durable
+            connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.rollback()
         with connection.begin():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             return work(connection)
@@ -169,6 +181,9 @@ class _PostgresConnections:
     """PostgreSQL: a pool of connections."""
 
     def __init__(self, url: URL) -> None:
+        # Imported where it is used: it takes a quarter of a second, which SQLite need not wait for.
+        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
         self.is_sqlite = False
         self._engine = create_async_engine(
             url.set(drivername="postgresql+asyncpg"),
@@ -182,7 +197,7 @@ class _PostgresConnections:
         async with self._reading.connect() as connection:
             return await connection.run_sync(work)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, durable: bool) -> T:
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
 
@@ -196,7 +211,6 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     for pragma in (
         "journal_mode = WAL",
-        "synchronous = FULL",  # a verdict outlives a power cut
         "busy_timeout = 10000",
         "foreign_keys = ON",
         "cache_size = -16000",

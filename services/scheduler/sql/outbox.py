@@ -8,7 +8,12 @@ from services.scheduler.ports import Message
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.schema import outbox
 
-_OLDEST = select(outbox).order_by(outbox.c.number).limit(bindparam("limit"))
+_OLDEST = (
+    select(outbox)
+    .where(outbox.c.number > bindparam("after"))
+    .order_by(outbox.c.number)
+    .limit(bindparam("limit"))
+)
 _REMOVE = delete(outbox).where(outbox.c.number == bindparam("wanted"))
 
 
@@ -21,7 +26,7 @@ class SqlOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def pending(self, *, limit: int) -> list[Message]:
+    async def pending(self, *, after: int = 0, limit: int) -> list[Message]:
         def read(connection: Connection) -> list[Message]:
             return [
                 Message(
@@ -30,7 +35,7 @@ class SqlOutbox:
                     message_id=row.message_id,
                     payload=row.payload,
                 )
-                for row in connection.execute(_OLDEST, {"limit": limit})
+                for row in connection.execute(_OLDEST, {"after": after, "limit": limit})
             ]
 
         return await self._database.read(read)
@@ -39,5 +44,5 @@ class SqlOutbox:
         if numbers:
             wanted = [{"wanted": number} for number in numbers]
             await self._database.write(
-                lambda connection: connection.execute(_REMOVE, wanted).close()
+                lambda connection: connection.execute(_REMOVE, wanted).close(), durable=False
             )

@@ -113,7 +113,7 @@ class SqlQueue:
             connection.execute(statement, rows)
 
         if rows:
-            await self._database.write(write)
+            await self._database.write(write, durable=False)
 
     async def expired(self, *, now: datetime) -> list[str]:
         asked = {"now": to_micros(now)}

@@ -101,7 +101,7 @@ class SqlRunners:
                     directives.append(Directive.CANCEL if cancelled else Directive.CONTINUE)
             return directives
 
-        return await self._database.write(write)
+        return await self._database.write(write, durable=False)
 
     async def list_all(self, *, since: datetime) -> list[Runner]:
         asked = {"since": to_micros(since)}
