@@ -55,8 +55,9 @@ def bundle() -> bytes:
             for path in sorted((_ROOT / source).rglob("*.py")):
                 _add(archive, f"{target}/{path.relative_to(_ROOT / source).as_posix()}", path)
         _add(archive, "site/sitecustomize.py", _ROOT / "sitecustomize.py")
-        # The shims again, for processes that cannot import the harness.
-        _add(archive, "site/ackrep_shims.py", _ROOT / "harness" / "shims.py")
+        # Again, for further processes of a check, which cannot import the harness.
+        for name in ("shims", "seeds"):
+            _add(archive, f"site/ackrep_{name}.py", _ROOT / "harness" / f"{name}.py")
     return out.getvalue()
 
 

@@ -7,14 +7,13 @@ import gc
 import io
 import json
 import os
-import random
 import signal
 import sys
 import traceback
 import types
 from typing import Any, Dict, Set
 
-from . import confinement, frames, rules
+from . import confinement, frames, rules, seeds
 
 MAXIMUM_OPENED = 2000
 """How many opened paths are told."""
@@ -94,24 +93,9 @@ def prepare(request: Dict[str, Any]) -> None:
     main.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = main
     os.chdir(request["folder"])
-    seed_generators(request["seed"])
+    seeds.seed_generators(request["seed"])
     _tell_ackrep_core(request)
     gc.enable()
-
-
-def seed_generators(seed: int) -> None:
-    """Give every generator that has a global state the same state, for the same seed."""
-    random.seed(seed)
-    try:
-        import numpy
-        import numpy.random
-    except ImportError:
-        return
-    numpy.random.seed(seed % 2**32)
-    # `numpy.random.default_rng()` without a seed asks this function for one.
-    source = sys.modules.get("numpy.random.bit_generator")
-    if source is not None and hasattr(source, "randbits"):
-        source.randbits = random.Random(seed).getrandbits  # type: ignore[attr-defined]
 
 
 def watch(data_root: str, opened: Set[str]) -> None:

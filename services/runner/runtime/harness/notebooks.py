@@ -41,7 +41,10 @@ def run(running: "Running") -> Dict[str, Any]:
         book,
         config=traitlets.config.Config({"ConnectionFileMixin": connection}),
         shutdown_kernel="immediate",
+        # The check's own time limit is the only one: a busy machine must not lose output.
         timeout=None,
+        startup_timeout=86400,
+        iopub_timeout=86400,
         kernel_name="python3",
         resources={"metadata": {"path": folder}},
         extra_arguments=_seeding(running.request["seed"]),
@@ -60,12 +63,9 @@ def run(running: "Running") -> Dict[str, Any]:
 
 def _seeding(seed: int) -> List[str]:
     """Arguments that make the kernel seed its generators before the first cell."""
-    code = (
-        "import random as _r; _r.seed(%d); del _r\n"
-        "try:\n import numpy as _n; _n.random.seed(%d); del _n\n"
-        "except ImportError: pass" % (seed, seed % 2**32)
-    )
-    return ["--IPKernelApp.exec_lines=%s" % code]
+    # From the folder of the runtime that is on PYTHONPATH.
+    code = "import ackrep_seeds; ackrep_seeds.keep_in_kernel(get_ipython(), %d)" % seed
+    return ["--IPKernelApp.exec_lines=%s; del ackrep_seeds" % code]
 
 
 def _print_outputs(cell: Any, cell_index: int, **_: Any) -> None:

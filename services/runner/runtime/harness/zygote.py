@@ -140,13 +140,13 @@ def see_to_the_end(control: socket.socket, pid: int) -> None:
 def become(feed: socket.socket) -> None:
     """Wait for the handles of a check, then be its process. Does not return."""
     try:
-        from . import child, processes
+        from . import child, processes, seeds
 
         processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
         # Touch what every check touches: each page that is written to is copied once.
         json.loads(json.dumps({"a": [[] for _ in range(2000)]}))
-        child.seed_generators(0)
+        seeds.seed_generators(0)
         request, handles = _receive(feed)
         if not request:
             os._exit(0)
