@@ -109,4 +109,11 @@ class Screen:
     def print(self, *parts: RenderableType, soft_wrap: bool = False) -> None:
         """A result."""
         for part in parts:
-            self.out.print(part, soft_wrap=soft_wrap)
+            if self.out.is_terminal:
+                self.out.print(part, soft_wrap=soft_wrap)
+                continue
+            with self.out.capture() as drawn:  # in files and pipes, no padding at the ends of lines
+                self.out.print(part, soft_wrap=soft_wrap)
+            for line in drawn.get().splitlines():
+                sys.stdout.write(line.rstrip() + "\n")
+        sys.stdout.flush()
