@@ -113,7 +113,7 @@ function appendPhase(phase: NonNullable<CheckEvent["phase"]>): void {
   const seconds = Number.parseFloat(phase.duration);
   const item = document.createElement("li");
   const name = document.createElement("span");
-  name.textContent = phase.name;
+  name.textContent = phase.name.replace("_", " ");
   const value = document.createElement("b");
   value.textContent = seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(2)} s`;
   item.append(name, value);
