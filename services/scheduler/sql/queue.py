@@ -8,12 +8,13 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    String,
     and_,
     bindparam,
-    case,
     func,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -36,12 +37,23 @@ _STILL = and_(
 )
 """Holds while a check is queued as it was when its publication was read."""
 
-_GROUPS = (
-    select(_c.pool, _c.environment, func.count(_c.published_time))
-    .where(QUEUED)
+_OUT = (
+    select(_c.pool, _c.environment, func.count())
+    .where(QUEUED, _c.published_time.is_not(None))
     .group_by(_c.pool, _c.environment)
-    .having(func.sum(case((_WAITS, 1), else_=0)) > 0)
 )
+_NEXT_GROUP = (
+    select(_c.pool, _c.environment)
+    .where(
+        QUEUED,
+        _c.published_time.is_(None),
+        tuple_(_c.pool, _c.environment)
+        > tuple_(bindparam("pool", type_=String), bindparam("environment", type_=String)),
+    )
+    .order_by(_c.pool, _c.environment)
+    .limit(1)
+)
+"""The first group after another: a look into the index, however long the queue is."""
 _NEXT = (
     select(*_JOB)
     .where(QUEUED, _c.pool == bindparam("pool"), _c.environment == bindparam("environment"), _WAITS)
@@ -75,9 +87,18 @@ class SqlQueue:
     async def waiting(self, *, now: datetime, window: Callable[[str], int]) -> list[Publication]:
         def read(connection: Connection) -> list[Publication]:
             micros = to_micros(now)
+            out = {(row[0], row[1]): int(row[2]) for row in connection.execute(_OUT)}
             found: list[Publication] = []
-            for pool, environment, published in connection.execute(_GROUPS, {"now": micros}):
-                group = QueueGroup(pool=pool, environment=environment, published=published)
+            pool, environment = "", ""
+            while True:
+                last = {"pool": pool, "environment": environment}
+                following = connection.execute(_NEXT_GROUP, last).one_or_none()
+                if following is None:
+                    break
+                pool, environment = following
+                group = QueueGroup(
+                    pool=pool, environment=environment, published=out.get((pool, environment), 0)
+                )
                 limit = room(group, size=window(pool))
                 if limit:
                     asked = {

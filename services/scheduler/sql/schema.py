@@ -19,7 +19,8 @@ metadata = MetaData()
 
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER keys by itself
 _UNFINISHED = text("state < 4")
-_QUEUED = text("state = 1")
+_WAITING = text("state = 1 and published_time is null")
+_PUBLISHED = text("state = 1 and published_time is not null")
 _ACTIVE = text("state in (2, 3)")
 
 checks = Table(
@@ -66,15 +67,22 @@ checks = Table(
         postgresql_where=_UNFINISHED,
     ),
     Index(
-        "checks_queue",
+        "checks_waiting",
         "pool",
         "environment",
-        "published_time",
-        "priority",
+        text("priority desc"),
         "id",
-        sqlite_where=_QUEUED,
-        postgresql_where=_QUEUED,
+        sqlite_where=_WAITING,
+        postgresql_where=_WAITING,
     ),
+    Index(
+        "checks_published",
+        "pool",
+        "environment",
+        sqlite_where=_PUBLISHED,
+        postgresql_where=_PUBLISHED,
+    ),
+    Index("checks_change", "change"),
     Index("checks_leases", "lease_expires", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
     Index("checks_entity", "entity", "id"),
     Index("checks_verdict", "verdict", "id"),
