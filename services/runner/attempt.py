@@ -266,12 +266,15 @@ class Attempt:
         except (ResourceExhaustedError, UnavailableError) as error:
             self._remarks.append(f"not looked for undeclared dependencies: {error.message}")
             return outcome
-        found = undeclared(
-            outcome, repository=whole.files, closure=[folder.path for folder in inputs.folders]
+        found = await asyncio.to_thread(
+            undeclared,
+            outcome,
+            repository=whole.files,
+            closure=[folder.path for folder in inputs.folders],
         )
         if not found:
             return outcome
-        remark = declaration(found, keys=keys_of(whole, found))
+        remark = declaration(found, keys=await asyncio.to_thread(keys_of, whole, found))
         self._remarks.append(remark)
         self._recorder.output("system", f"{remark}; running again with the whole repository\n")
         self._run.drop_files()

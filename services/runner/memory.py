@@ -96,6 +96,8 @@ class MemoryBackend:
         self.prepared.set()
         self.failure: Error | None = None
         """What `prepare` raises."""
+        self.loose: Error | None = None
+        """What `open` raises."""
         self.broken_starts = 0
         """How many of the next workplaces do not come up."""
         self.digests: dict[str, str] = {}
@@ -116,6 +118,8 @@ class MemoryBackend:
 
     async def open(self, definition: Definition, *, digest: str) -> MemoryWorkplace:
         await asyncio.sleep(0)
+        if self.loose is not None:
+            raise self.loose
         if self.broken_starts > 0:
             self.broken_starts -= 1
             raise SessionBrokenError("does not come up")

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.errors import Error, UnavailableError
+from services.errors import EnvironmentUnavailableError, Error, UnavailableError
 from services.runner.domain import Definition, PoolPolicy, WorkplaceInfo, reason_to_retire
 from services.runner.outcome import Cleanliness
 from services.runner.ports import Backend, Progress, Workplace
@@ -103,11 +103,11 @@ class Pool:
         Raises EnvironmentUnavailableError or UnavailableError.
         """
         environment = self._environment(definition)
-        if environment.digest:
-            return environment.digest
         now = time.monotonic()
         if environment.failure is not None and now - environment.failed < _FAILURE_SECONDS:
             raise environment.failure
+        if environment.digest:
+            return environment.digest
         preparation = environment.preparation
         if preparation is None:
             preparation = self._begin(environment)
@@ -264,7 +264,12 @@ class Pool:
                 workplace = await self._backend.open(
                     environment.definition, digest=environment.digest
                 )
+                environment.failure = None
                 return _Place(workplace, environment)
+            except EnvironmentUnavailableError as error:
+                # Not tight enough, or of another product: no check may run in it.
+                environment.failure, environment.failed = error, time.monotonic()
+                raise
             except SessionBrokenError as error:
                 reason = str(error)
             except UnavailableError as error:

@@ -123,7 +123,7 @@ class TreeCache:
             if at_most and size > at_most:
                 raise ResourceExhaustedError(f"{ids[0]} is larger than {at_most} bytes")
             if part.end:
-                done[part.tree] = await asyncio.to_thread(self._keep, writers[part.tree].finish())
+                done[part.tree] = await asyncio.to_thread(self._keep, writers[part.tree])
             else:
                 writers[part.tree].add(part)
         for tree in ids:
@@ -132,7 +132,8 @@ class TreeCache:
         await asyncio.to_thread(self._trim)
         return done
 
-    def _keep(self, tree: CachedTree) -> CachedTree:
+    def _keep(self, writer: "TreeWriter") -> CachedTree:
+        tree = writer.finish()
         path = self._path(tree.id)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as file:

@@ -12,10 +12,11 @@ import pytest
 from services.errors import EnvironmentUnavailableError
 from services.runner.container_backend import ContainerBackend
 from services.runner.containers import Bounds, Engine
-from services.runner.domain import Definition
+from services.runner.domain import Definition, PoolPolicy
 from services.runner.environments import Environments
 from services.runner.outcome import Event, FileEvent, LogEvent, Outcome, ResultEvent, Verdict
 from services.runner.plan import Folder, plan_of
+from services.runner.pool import Pool
 from services.runner.ports import Backend, Workplace
 from services.runner.processes import ProcessBackend
 from services.runner.session import Limits, SessionBrokenError, Tree
@@ -315,6 +316,25 @@ async def test_only_own_earlier_containers_are_removed(
     finally:
         for backend in (earlier, other, now):
             await backend.close()
+
+
+@pytest.mark.engine
+async def test_an_image_that_vanishes_is_made_again(docker_engine: Engine, tmp_path: Path) -> None:
+    """A pool whose image was removed behind its back builds it and goes on."""
+    write_bare_environment(tmp_path, "vanishing_environment")
+    definition = Environments([tmp_path]).get("vanishing_environment")
+    with (tmp_path / definition.dockerfile).open("a") as file:
+        file.write("ENV VANISHING=1\n")
+    pool = Pool(_containers(), policy=PoolPolicy(slots=1))
+    try:
+        await pool.prepare(definition, quiet)
+        await docker_engine.remove_image(definition.image)
+        async with pool.workplace(definition, quiet) as borrowed:
+            outcome, _ = await run(borrowed.workplace, "pass")
+        assert Verdict.SUCCESS == outcome.verdict
+    finally:
+        await pool.close()
+        await docker_engine.remove_image(definition.image)
 
 
 @pytest.mark.engine

@@ -96,6 +96,20 @@ async def test_a_failure_is_not_tried_again_at_once(tmp_path: Path) -> None:
     await pool.close()
 
 
+async def test_a_loose_container_takes_no_check(tmp_path: Path) -> None:
+    """An environment whose containers are not tight enough is failed, and says why."""
+    backend = MemoryBackend()
+    backend.loose = EnvironmentUnavailableError("its root file system is writable")
+    pool = Pool(backend, policy=PoolPolicy())
+    demo = definition(tmp_path)
+    for _ in range(2):
+        with pytest.raises(EnvironmentUnavailableError, match="writable"):
+            await pool.warm(demo, quiet)
+    status = await pool.status(demo)
+    assert ("failed", "its root file system is writable") == (status.state, status.message)
+    await pool.close()
+
+
 async def test_a_start_that_fails_is_tried_again(tmp_path: Path) -> None:
     """A workplace that does not come up is started anew, a few times."""
     backend = MemoryBackend()
