@@ -1,5 +1,6 @@
 """The scheduler's two gRPC services: messages in, use cases, messages out."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -87,8 +88,10 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     async def WatchCheck(
         self, request: scheduler_pb2.WatchCheckRequest, context: Any
     ) -> AsyncIterator[check_pb2.CheckEvent]:
-        async for event in self._watch.check(check_id(request.name), token=request.resume_token):
-            yield event
+        events = self._watch.check(check_id(request.name), token=request.resume_token)
+        async with contextlib.aclosing(events):  # a watcher that goes away ends its subscription
+            async for event in events:
+                yield event
 
     async def CreateRun(
         self, request: scheduler_pb2.CreateRunRequest, context: Any
@@ -117,12 +120,13 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
         self, request: scheduler_pb2.WatchRunRequest, context: Any
     ) -> AsyncIterator[check_pb2.RunEvent]:
         events = self._watch.run(run_id(request.name), token=request.resume_token)
-        async for check, summary in events:
-            yield check_pb2.RunEvent(
-                resume_token=str(check.change),
-                check=check_message(check, full=False),
-                run=run_message(summary),
-            )
+        async with contextlib.aclosing(events):
+            async for check, summary in events:
+                yield check_pb2.RunEvent(
+                    resume_token=str(check.change),
+                    check=check_message(check, full=False),
+                    run=run_message(summary),
+                )
 
     async def DownloadArtefact(
         self, request: scheduler_pb2.DownloadArtefactRequest, context: Any

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from google.protobuf import json_format
@@ -38,7 +38,7 @@ class Watch:
         self._artefacts = artefacts
         self._bells = bells
 
-    async def check(self, check_id: str, *, token: str) -> AsyncIterator[check_pb2.CheckEvent]:
+    async def check(self, check_id: str, *, token: str) -> AsyncGenerator[check_pb2.CheckEvent]:
         """Streams the events of a check after a resume token, in order, each once.
 
         First comes *queued*, which follows from the check itself; then what its runners publish;
@@ -153,7 +153,7 @@ class Watch:
         if event is not None:
             yield event
 
-    async def run(self, run_id: str, *, token: str) -> AsyncIterator[tuple[Check, RunSummary]]:
+    async def run(self, run_id: str, *, token: str) -> AsyncGenerator[tuple[Check, RunSummary]]:
         """Streams the checks of a run as they change, after a change number; all of them first.
 
         A change that is followed by another before it could be sent is left out: what comes is
