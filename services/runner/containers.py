@@ -334,7 +334,8 @@ def find_engine() -> Engine:
         client = docker.APIClient(version="auto", timeout=_CALL_SECONDS, num_pools=16, **arguments)
         version = str(client.version()["Version"])
     except (DockerException, requests.RequestException, OSError, KeyError) as error:
-        raise UnavailableError(f"no Docker engine answers at {host}: {error}") from error
+        # What the libraries say of a socket that is not there fills lines and says no more.
+        raise UnavailableError(f"no Docker engine answers at {host}") from error
     return Engine(client, version=version, host=host)
 
 
