@@ -54,11 +54,34 @@ class Client:
         self._channels.append(channel)
         return channel
 
+    async def _call(
+        self,
+        service: str,
+        method: Callable[..., Awaitable[T]],
+        request: object,
+        *,
+        timeout: float = _CALL_SECONDS,  # noqa: ASYNC109  # of gRPC, which passes it on as a deadline
+    ) -> T:
+        """Makes a call that may be repeated; a lost connection is tried again for some seconds.
+
+        A service that crashed is back within a second or two, at the same address.
+        """
+        patience = _Patience(_RETRY_SECONDS)
+        while True:
+            try:
+                with _errors(service):
+                    return await method(request, timeout=timeout)
+            except UnavailableError as error:
+                # The catalog says so itself of a remote source, which a second try would not mend.
+                if service == "catalog" and not _lost(error):
+                    raise
+                await patience.wait_after(error, self.system)
+
     # Catalog --------------------------------------------------------------------------------
 
     async def sync(self) -> catalog_pb2.Revision:
         """Makes the catalog read its source again."""
-        return await _call(
+        return await self._call(
             "catalog",
             self._catalog.SyncRevision,
             catalog_pb2.SyncRevisionRequest(),
@@ -67,7 +90,7 @@ class Client:
 
     async def revision(self) -> catalog_pb2.Revision:
         """The current revision."""
-        return await _call(
+        return await self._call(
             "catalog",
             self._catalog.GetRevision,
             catalog_pb2.GetRevisionRequest(name="revisions/current"),
@@ -75,7 +98,7 @@ class Client:
 
     async def entity(self, key: str) -> catalog_pb2.Entity:
         """One entity of the current revision, in full."""
-        return await _call(
+        return await self._call(
             "catalog", self._catalog.GetEntity, catalog_pb2.GetEntityRequest(name=f"entities/{key}")
         )
 
@@ -84,7 +107,7 @@ class Client:
         found: list[catalog_pb2.Entity] = []
         request = catalog_pb2.ListEntitiesRequest(page_size=_PAGE, filter=condition)
         while True:
-            page = await _call("catalog", self._catalog.ListEntities, request)
+            page = await self._call("catalog", self._catalog.ListEntities, request)
             found.extend(page.entities)
             if not page.next_page_token:
                 return found
@@ -95,7 +118,7 @@ class Client:
         found: list[catalog_pb2.Diagnostic] = []
         request = catalog_pb2.ListDiagnosticsRequest(page_size=_PAGE)
         while True:
-            page = await _call("catalog", self._catalog.ListDiagnostics, request)
+            page = await self._call("catalog", self._catalog.ListDiagnostics, request)
             found.extend(page.diagnostics)
             if not page.next_page_token:
                 return found
@@ -106,16 +129,16 @@ class Client:
     async def create_check(self, request: scheduler_pb2.CreateCheckRequest) -> check_pb2.Check:
         """Asks for a check; repeating a lost request does not make a second one."""
         request.request_id = request.request_id or uuid.uuid4().hex
-        return await _call("scheduler", self._scheduler.CreateCheck, request)
+        return await self._call("scheduler", self._scheduler.CreateCheck, request)
 
     async def create_run(self, request: scheduler_pb2.CreateRunRequest) -> check_pb2.Run:
         """Asks for a run; repeating a lost request does not make a second one."""
         request.request_id = request.request_id or uuid.uuid4().hex
-        return await _call("scheduler", self._scheduler.CreateRun, request, timeout=120.0)
+        return await self._call("scheduler", self._scheduler.CreateRun, request, timeout=120.0)
 
     async def check(self, name: str) -> check_pb2.Check:
         """One check, in full."""
-        return await _call(
+        return await self._call(
             "scheduler", self._scheduler.GetCheck, scheduler_pb2.GetCheckRequest(name=name)
         )
 
@@ -125,7 +148,7 @@ class Client:
         request = scheduler_pb2.ListChecksRequest(filter=condition)
         while len(found) < limit:
             request.page_size = min(_PAGE, limit - len(found))
-            page = await _call("scheduler", self._scheduler.ListChecks, request)
+            page = await self._call("scheduler", self._scheduler.ListChecks, request)
             found.extend(page.checks)
             if not page.next_page_token:
                 break
@@ -135,12 +158,12 @@ class Client:
     async def runs(self, *, limit: int) -> list[check_pb2.Run]:
         """The newest runs."""
         request = scheduler_pb2.ListRunsRequest(page_size=min(limit, _PAGE))
-        page = await _call("scheduler", self._scheduler.ListRuns, request)
+        page = await self._call("scheduler", self._scheduler.ListRuns, request)
         return list(page.runs)
 
     async def cancel(self, name: str) -> check_pb2.Check:
         """Stops a check."""
-        return await _call(
+        return await self._call(
             "scheduler", self._scheduler.CancelCheck, scheduler_pb2.CancelCheckRequest(name=name)
         )
 
@@ -168,7 +191,7 @@ class Client:
                     return
                 raise UnavailableError("the scheduler ended the stream too early")
             except UnavailableError as error:
-                await patience.wait_after(error)
+                await patience.wait_after(error, self.system)
 
     async def watch_run(self, name: str) -> AsyncIterator[check_pb2.RunEvent]:
         """Each change of a check in a run until all are finished; survives a lost connection.
@@ -186,14 +209,14 @@ class Client:
                         if event.resume_token:
                             request.resume_token = event.resume_token
                         yield event
-                run = await _call(
+                run = await self._call(
                     "scheduler", self._scheduler.GetRun, scheduler_pb2.GetRunRequest(name=name)
                 )
                 if run.finished_count >= run.check_count:
                     return
                 raise UnavailableError("the scheduler ended the stream too early")
             except UnavailableError as error:
-                await patience.wait_after(error)
+                await patience.wait_after(error, self.system)
 
     async def download(self, artefact: str) -> AsyncIterator[bytes]:
         """The bytes of `artefacts/{sha256}`."""
@@ -204,7 +227,7 @@ class Client:
 
     async def runners(self) -> list[check_pb2.RunnerStatus]:
         """The runners that the scheduler knows."""
-        page = await _call(
+        page = await self._call(
             "scheduler", self._scheduler.ListRunners, scheduler_pb2.ListRunnersRequest()
         )
         return list(page.runners)
@@ -216,34 +239,11 @@ class Client:
         if not self.system.runner:
             return None
         try:
-            return await _call(
+            return await self._call(
                 "runner", self._runner.GetRunner, runner_pb2.GetRunnerRequest(name="runners/-")
             )
         except (UnavailableError, NotFoundError):
             return None
-
-
-async def _call(
-    service: str,
-    method: Callable[..., Awaitable[T]],
-    request: object,
-    *,
-    timeout: float = _CALL_SECONDS,  # noqa: ASYNC109  # of gRPC, which passes it on as a deadline
-) -> T:
-    """Makes a call that may be repeated; a lost connection is tried again for some seconds.
-
-    A service that crashed is back within a second or two, at the same address.
-    """
-    patience = _Patience(_RETRY_SECONDS)
-    while True:
-        try:
-            with _errors(service):
-                return await method(request, timeout=timeout)
-        except UnavailableError as error:
-            # The catalog says so itself of a remote source, which a second try would not mend.
-            if service == "catalog" and not _lost(error):
-                raise
-            await patience.wait_after(error)
 
 
 class _Patience:
@@ -256,7 +256,9 @@ class _Patience:
     def renew(self) -> None:
         self._since = None
 
-    async def wait_after(self, error: Error) -> None:
+    async def wait_after(self, error: Error, system: System) -> None:
+        if system.ended:
+            raise UnavailableError(f"the system has ended; its logs are in {system.state}/logs")
         now = asyncio.get_running_loop().time()
         if self._since is None:
             self._since = now

@@ -49,11 +49,18 @@ class System:
     """Backend that was asked for when it started."""
     start_time: float = 0.0
     """Seconds since 1970."""
+    state: str = ""
+    """State directory of a system that a supervisor runs."""
 
     @property
     def embedded(self) -> bool:
         """True if a supervisor on this machine runs it."""
         return self.pid != 0
+
+    @property
+    def ended(self) -> bool:
+        """True if its supervisor is gone, so that nothing will answer any more."""
+        return bool(self.state) and not StateDirectory(Path(self.state)).supervised()
 
 
 class FileLock:

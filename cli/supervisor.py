@@ -187,6 +187,7 @@ class EmbeddedSystem:
             version=version("ackrep"),
             backend=self._wishes.backend,
             start_time=time.time(),
+            state=self._wishes.state,
         )
         self._state.write("system.json", dataclasses.asdict(system))
         self._reserved = reserved  # kept open as long as the system runs

@@ -47,6 +47,9 @@ SOLUTIONS = {
     "NOMIN": "print('computing 42')\n    return 42.0",
     "WRONG": "print('computing 41')\n    return 41.0",
     "RAISE": "print('computing nothing')\n    return undefined_name",
+    "WRITE": "import os\n    os.makedirs(os.path.join(os.path.dirname(__file__), '_data'))\n"
+    "    path = os.path.join(os.path.dirname(__file__), '_data', 'table.csv')\n"
+    "    with open(path, 'w') as file:\n        file.write('1,2\\n')\n    return 42.0",
     "SLEEP": "print('sleeping', flush=True)\n    import time\n    time.sleep(120)\n    return 42.0",
 }
 
@@ -157,10 +160,10 @@ def project(tmp_path: Path, state: Path) -> Project:
 @contextlib.contextmanager
 def up(project: Project) -> Iterator[subprocess.Popen[str]]:
     """A running `ackrep up`; stopped with Ctrl-C at the end if it still runs."""
-    process = project.start("up", "--backend", "process")
+    process = project.start("up", "--backend", "process", "--json")
+    assert process.stdout is not None
     try:
-        eventually(lambda: project.system() or process.poll() is not None, what="up")
-        assert process.poll() is None, process.communicate()
+        assert process.stdout.readline(), process.communicate()  # said once it is up
         yield process
     finally:
         if process.poll() is None:
@@ -276,6 +279,16 @@ def test_old_docker_spelling_insists_on_docker(shared: Project) -> None:
     assert "not in docker" in done.stderr
 
 
+def test_output_keeps_the_files_of_a_check(shared: Project, tmp_path: Path) -> None:
+    """--output saves what a check wrote, at its path in the data repository."""
+    done = shared.run("check", "WRITE", "--output", str(tmp_path / "out"))
+
+    saved = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [(one.name, one.read_text()) for one in saved] == [("table.csv", "1,2\n")]
+    assert saved[0].is_relative_to(tmp_path / "out" / "problem_solutions" / "write")
+
+
 def test_edit_is_checked_without_commit(shared: Project) -> None:
     """A check sees the working tree as it is now."""
     path = shared.root / "problem_solutions/wrong/solution.py"
@@ -352,6 +365,30 @@ def test_check_starts_and_stops_what_it_needs(project: Project) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.processes() == []
     assert project.system() is None
+
+
+def test_docker_without_an_engine(project: Project) -> None:
+    """Where Docker is demanded and no engine answers, the runner's own words come out, with 3."""
+    project.variables["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+
+    done = project.run("-cwd", "NOMIN")
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "unix:///nowhere/docker.sock" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert project.processes() == []
+
+
+def test_demo_without_a_terminal(project: Project) -> None:
+    """`up --check-all --exit-when-done` prints the table and the page, and exits with 0."""
+    (project.root / "problem_solutions/sleep/metadata.yml").unlink()
+
+    done = project.run("up", "--check-all", "--exit-when-done", "--backend", "process")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 success, 1 inaccurate, 1 script error" in done.stdout
+    assert re.search(r"^Pages: http://127\.0\.0\.1:\d+/", done.stdout, re.MULTILINE)
+    assert project.processes() == []
 
 
 def test_two_commands_at_once(project: Project) -> None:
