@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -116,7 +117,7 @@ def _say_result(
             Text(harmless(result.traceback.rstrip("\n"), colour=False), style="red"), soft_wrap=True
         )
     sentence = Text(word.sentence, style=word.style).append("  ").append_text(label)
-    sentence.append(f"  {tables.run_seconds(check):.1f} s", style="dim")
+    sentence.append(f"  {tables.run_seconds(check)} s", style="dim")
     screen.print(sentence, soft_wrap=True)
     message = result.message
     if check.verdict != check_pb2.VERDICT_SUCCESS and message:
@@ -153,15 +154,26 @@ def _size(count: int) -> str:
 # Many checks ------------------------------------------------------------------------------------
 
 
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run of checks ended for the command that started it."""
+
+    code: int
+    """Exit code."""
+    interrupted: bool = False
+    """True if Ctrl-C ended it."""
+
+
 async def check_many(
     client: Client, request: scheduler_pb2.CreateRunRequest, *, screen: Screen, output: Path | None
-) -> int:
-    """Checks many entities with live progress and a table at the end; returns the exit code."""
+) -> Outcome:
+    """Checks many entities with live progress and a table at the end; says how it ended."""
     entities = {entity.key: entity for entity in await client.entities()}
     begin = time.monotonic()
     run = await client.create_run(request)
     async with interruptible() as stop:
         checks = await until(stop, follow_run(client, run, entities, screen=screen))
+        interrupted = checks is None
         if checks is None:
             screen.note("cancelling …")
             present = await client.checks(f"run = {run.name}", limit=run.check_count)
@@ -180,7 +192,7 @@ async def check_many(
         say_table(checks, entities, elapsed=time.monotonic() - begin, screen=screen)
         if output is not None:
             screen.print(Text(f"files are in {output}", style="dim"))
-    return verdicts.exit_code(checks)
+    return Outcome(verdicts.exit_code(checks), interrupted)
 
 
 def say_table(

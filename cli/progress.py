@@ -248,7 +248,7 @@ def _say_finished(
     word = verdicts.word(check.verdict)
     text = Text(f"[{number:>{len(str(total))}}/{total}] ", style="dim")
     text.append_text(label_of(check, entities)).append("  ").append(word.label, style=word.style)
-    text.append(f"  {tables.run_seconds(check):.1f} s", style="dim")
+    text.append(f"  {tables.run_seconds(check)} s", style="dim")
     screen.err.print(text, soft_wrap=True)
 
 

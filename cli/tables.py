@@ -15,6 +15,8 @@ from cli.screen import harmless
 
 WIDE = 100
 """From so many columns on, tables have their less important columns."""
+_PLAIN_VERDICTS = (check_pb2.VERDICT_SUCCESS, check_pb2.VERDICT_CANCELLED)
+"""Verdicts that say all by themselves."""
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -82,28 +84,28 @@ def verdict_table(
     for check in checks:
         key = documents.last(check.entity)
         entity = entities.get(key, catalog_pb2.Entity())
+        message = "" if check.verdict in _PLAIN_VERDICTS else check.result.message
         row: list[RenderableType] = [
             plain(key),
             _shrinking(entity.title),
             plain(documents.entity_type(entity.type).replace("_", " ")),
             verdict_text(check.verdict),
-            Text(f"{run_seconds(check):.1f}"),
+            Text(run_seconds(check)),
         ]
         if wide:
-            succeeded = check.verdict == check_pb2.VERDICT_SUCCESS
-            row.append(_shrinking("" if succeeded else check.result.message))
-        elif check.verdict != check_pb2.VERDICT_SUCCESS and check.result.message:
-            below.append(Text.assemble((f"{key}  ", "cyan"), plain(check.result.message, "dim")))
+            row.append(_shrinking(message))
+        elif message:
+            below.append(Text.assemble((f"{key}  ", "cyan"), plain(message, "dim")))
         table.add_row(*row)
     return Group(table, *below) if below else table
 
 
-def run_seconds(check: check_pb2.Check) -> float:
-    """How long the check's code ran, in seconds; its whole life where nothing ran."""
-    if check.HasField("start_time") and check.HasField("finish_time"):
-        ran = check.finish_time.ToMicroseconds() - check.start_time.ToMicroseconds()
-        return max(ran, 0) / 1e6
-    return documents.seconds(check)
+def run_seconds(check: check_pb2.Check) -> str:
+    """How long the check's code ran, in seconds; a dash where it never did."""
+    if not (check.HasField("start_time") and check.HasField("finish_time")):
+        return "-"
+    ran = check.finish_time.ToMicroseconds() - check.start_time.ToMicroseconds()
+    return f"{max(ran, 0) / 1e6:.1f}"
 
 
 def summary(checks: Sequence[check_pb2.Check], *, elapsed: float) -> Text:
@@ -135,7 +137,7 @@ def history_table(checks: Iterable[check_pb2.Check]) -> Table:
         table.add_row(
             check.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M"),
             verdict_text(check.verdict) if finished else Text(documents.state(check), "dim"),
-            f"{run_seconds(check):.1f}" if finished else "",
+            run_seconds(check) if finished else "",
             commit,
             documents.last(check.name),
         )

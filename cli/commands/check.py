@@ -72,7 +72,8 @@ def check(
             environment=where,
             force=force,
         )
-        return await checking.check_many(client, many, screen=context.screen, output=output)
+        outcome = await checking.check_many(client, many, screen=context.screen, output=output)
+        return outcome.code
 
     return context.run(work, start=wanted.start)
 

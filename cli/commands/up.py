@@ -40,19 +40,20 @@ def up(context: Context, *, check_all: bool, exit_when_done: bool, port: int | N
         await checking.require_backend(client, context.backend)
         runner = await client.runner()
         _say_up(context, client.system, revision, runner, joins=joins)
-        code = 0
         if check_all:
-            code = await checking.check_many(
+            outcome = await checking.check_many(
                 client,
                 scheduler_pb2.CreateRunRequest(revision=revision.name),
                 screen=context.screen,
                 output=None,
             )
+            if outcome.interrupted:
+                return 0
             if not context.json:
                 _say_pages(context, client.system)
             if exit_when_done:
                 # Entities may be broken on purpose; that is no failure of `up`.
-                return code if code == BROKEN else 0
+                return outcome.code if outcome.code == BROKEN else 0
         async with interruptible() as stop:
             await _stay(stop, StateDirectory.of(where))
         return 0
