@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from services.errors import EnvironmentUnavailableError, NotFoundError
 from services.runner.domain import Definition
 from services.runner.environments import Environments
-from services.runner.pool import EnvironmentStatus, PlaceStatus, Pool
+from services.runner.pool import Pool
 from services.runner.ports import Backend, Registration
+from services.runner.statuses import EnvironmentStatus, PlaceStatus
 from services.runner.worker import Worker
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.errors import EnvironmentUnavailableError, Error, UnavailableError
-from services.runner.domain import Definition, PoolPolicy, WorkplaceInfo, reason_to_retire
+from services.runner.domain import Definition, PoolPolicy, reason_to_retire
 from services.runner.outcome import Cleanliness
 from services.runner.ports import Backend, Progress, Workplace
 from services.runner.session import SessionBrokenError
+from services.runner.statuses import EnvironmentStatus, PlaceStatus
 
 log = logging.getLogger(__name__)
 
@@ -62,26 +63,6 @@ class _Preparation:
     task: "asyncio.Task[str]"
     listeners: list[Progress] = field(default_factory=list)
     last: tuple[str, float | None] = ("", None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaceStatus:
-    """A workplace as it is shown."""
-
-    info: WorkplaceInfo
-    checks_run: int
-    state: str
-    """`idle`, `busy` or `retiring`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnvironmentStatus:
-    """An environment as it is shown."""
-
-    state: str
-    """`absent`, `preparing`, `ready` or `failed`."""
-    digest: str = ""
-    message: str = ""
 
 
 class Pool:

@@ -8,7 +8,7 @@ from services.errors import InvalidArgumentError
 from services.runner.app import RunnerApp, RunnerStatus
 from services.runner.domain import Definition
 from services.runner.messages import duration_of
-from services.runner.pool import EnvironmentStatus, PlaceStatus
+from services.runner.statuses import EnvironmentStatus, PlaceStatus
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 50, 500
 _STATES = {
