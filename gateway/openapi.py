@@ -69,7 +69,7 @@ def document() -> dict[str, Any]:
             "description": "Checks every entity of a data repository, and remembers what came "
             "out. JSON follows protobuf's mapping: 64-bit integers are strings, names are "
             "lowerCamelCase (snake_case is understood too).",
-            "license": {"name": "Apache-2.0", "identifier": "GPL-3.0-or-later"},
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in sorted(tags.items())],
