@@ -56,12 +56,16 @@ class Context:
         return source.find(self.repository, ref=self.ref, start=start or Path.cwd())
 
     @contextlib.contextmanager
-    def system(self, *, start: Path | None = None, reading: bool = False) -> Iterator[System]:
+    def system(
+        self, *, start: Path | None = None, reading: bool = False, stays: bool = False
+    ) -> Iterator[System]:
         """Uses a system while the block runs.
 
         Args:
             start: Where to look for the data repository.
             reading: The catalog is enough; without a running system only that is started.
+            stays: The system outlives what is done now. Otherwise, and unless it ran already, the
+                addresses of pages are not told: nobody would answer there.
         """
         if self.deployed:
             yield self._deployed_system()
@@ -69,6 +73,7 @@ class Context:
         where = self.source(start=start)
         notice = Notice(self.screen)
         options = embedded.Options(backend=self.backend or "auto", slots=self.slots, port=self.port)
+        stays = stays or embedded.running(where) is not None
         opened = (
             embedded.catalog_only(where, notify=notice)
             if reading
@@ -78,7 +83,7 @@ class Context:
             with opened as system:
                 notice.done()
                 try:
-                    yield system
+                    yield system if stays else dataclasses.replace(system, page="")
                 except UnavailableError as error:
                     reason = "" if reading else embedded.failure(StateDirectory.of(where))
                     raise UnavailableError(reason or error.message) from error
@@ -113,9 +118,10 @@ class Context:
         *,
         start: Path | None = None,
         reading: bool = False,
+        stays: bool = False,
     ) -> T:
-        """Runs `work` with a client of a system."""
-        with self.system(start=start, reading=reading) as system:
+        """Runs `work` with a client of a system; see `system` for the arguments."""
+        with self.system(start=start, reading=reading, stays=stays) as system:
             return asyncio.run(self._with_client(system, work))
 
     async def _with_client(self, system: System, work: Callable[[Client], Awaitable[T]]) -> T:

@@ -59,7 +59,7 @@ def up(context: Context, *, check_all: bool, exit_when_done: bool, port: int | N
         return 0
 
     try:
-        return context.run(work)
+        return context.run(work, stays=True)
     except KeyboardInterrupt:  # before or between the two things above that listen for it
         return 0
 

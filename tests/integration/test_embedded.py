@@ -363,6 +363,7 @@ def test_check_starts_and_stops_what_it_needs(project: Project) -> None:
     done = project.run("check", "NOMIN", "--backend", "process")
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "http://" not in done.stdout  # nobody answers there any more
     assert project.processes() == []
     assert project.system() is None
 
