@@ -53,6 +53,9 @@ async def serve(
         listening: Told the port, once requests to it are answered.
     """
     listener = _listen(settings)
+    # Accepted connections inherit it. asyncio alone leaves Nagle's algorithm on for sockets that it
+    # did not make, which costs 40 ms for each answer.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     port = listener.getsockname()[1]
     async with Upstream(settings) as upstream:
         context = Context(settings=settings, upstream=upstream)

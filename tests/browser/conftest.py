@@ -19,9 +19,13 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, once for all tests."""
+    """Chromium, once for each module.
+
+    Not for the session: as long as it lives, Playwright keeps an event loop running in this thread,
+    and the asynchronous tests of other modules could not have theirs.
+    """
     need(CHROMIUM, what="Chromium (Debian: chromium)")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
