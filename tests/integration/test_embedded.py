@@ -59,6 +59,8 @@ class Project:
 
     def __init__(self, folder: Path, *, state: Path) -> None:
         self.root = folder / "tiny_data"
+        # Processes of checks get a clean environment, but run a Python below the state folder.
+        self.own_state = state if state.is_relative_to(folder) else "no state of its own"
         self.environments = folder / "environments"
         self.environments.mkdir(parents=True)
         (self.environments / "tiny_environment.toml").write_text(ENVIRONMENT)
@@ -132,8 +134,10 @@ class Project:
         needle = f"TEST_PROJECT={self.variables['TEST_PROJECT']}".encode()
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if needle in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                marked = needle in (folder / "environ").read_bytes().split(b"\0")
+                if marked or f"{self.own_state}/" in command:
+                    found.append(command)
         return found
 
 
@@ -453,6 +457,24 @@ def test_killed_supervisor_leaves_nothing(project: Project) -> None:
         eventually(lambda: project.processes() == [], what="all processes to end")
 
     assert process.returncode == 3
+    assert "the system has ended" in err
+
+
+def test_killed_supervisor_ends_running_checks(tmp_path: Path) -> None:
+    """A check's own processes do not outlive the system, and its command exits with 3."""
+    project = Project(tmp_path, state=tmp_path / "state")
+    process = project.start("check", "SLEEP", "--backend", "process")
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    system = project.system()
+    assert system is not None
+    before = project.processes()
+    os.kill(system.pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    eventually(lambda: project.processes() == [], what="all processes to end")
+
+    assert (first, process.returncode) == ("sleeping\n", 3), err
+    assert any("ackrep_harness" in command for command in before), before
     assert "the system has ended" in err
 
 
