@@ -40,6 +40,7 @@ CHUNK_BYTES = 1024 * 1024
 """Largest piece of a file in one message."""
 CACHED_DOCUMENTS = 200_000
 CACHED_TREES = 2_000
+CACHED_CLOSURES = 5_000
 
 Parse = Callable[[bytes], Document]
 """Parses the content of a `metadata.yml`."""
@@ -94,6 +95,8 @@ class Catalog:
         self._clock = clock
         self._documents: dict[str, Document] = {}
         self._files: dict[str, tuple[TreeEntry, ...]] = {}
+        self._closures: dict[tuple[str, str], Closure] = {}
+        """By tree of the revision and key: a revision never changes, and each check asks."""
         self._lock = asyncio.Lock()
         self._indexed = asyncio.Event()
         self._failure: Error | None = None
@@ -246,6 +249,9 @@ class Catalog:
             NotCheckableError: A reference dangles.
         """
         revision = await self.revision(tree)
+        kept = self._closures.get((revision.tree, key))
+        if kept is not None:
+            return kept, revision
         start = await self._placed(key, revision)
         known = {key: start}
         wanted = {*wanted_keys(start)}
@@ -257,7 +263,11 @@ class Catalog:
             wanted = {
                 other for placed in found.values() for other in wanted_keys(placed)
             } - known.keys()
-        return closure_of(key, known), revision
+        closure = closure_of(key, known)
+        if len(self._closures) >= CACHED_CLOSURES:
+            self._closures.clear()
+        self._closures[revision.tree, key] = closure
+        return closure, revision
 
     async def _placed(self, key: str, revision: Revision) -> Placed:
         found = await self._store.entities(revision.tree, [key]) if KEY.fullmatch(key) else {}
