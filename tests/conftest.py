@@ -1,6 +1,7 @@
 """Fixtures that tests of several folders share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,9 @@ def docker_engine() -> Engine:
     need(engine, what=f"Docker engine: {reason}")
     assert engine is not None
     return engine
+
+
+@pytest.fixture(scope="session")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One state folder for the tests of the command: its virtual environment is made once."""
+    return tmp_path_factory.mktemp("state")
