@@ -24,7 +24,7 @@ from services.errors import (
     PreconditionError,
     SourceError,
 )
-from tests.contract.test_catalog_source import user_git
+from tests.git_repositories import user_git
 from tests.unit.catalog.repositories import entity_files, environment
 
 TOKEN = "t0ken"
