@@ -7,14 +7,7 @@ import pytest
 
 from services.catalog.git import Git
 from services.catalog.sources import source_of
-from tests.git_repositories import (
-    files_of,
-    repository_at,
-    snapshot_of,
-    store_at,
-    user_git,
-    write,
-)
+from tests.git_repositories import files_of, repository_at, snapshot_of, store_at, user_git, write
 
 
 @pytest.fixture
