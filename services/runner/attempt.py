@@ -175,7 +175,7 @@ class Attempt:
         if self._cancelled:
             return failed(Verdict.CANCELLED, self._cancelled)
         outcome = await self._once(definition, inputs)
-        if might_be_undeclared(outcome):
+        if might_be_undeclared(outcome) and not self._cancelled:
             outcome = await self._once_more(definition, inputs, outcome)
         return outcome
 
@@ -316,22 +316,23 @@ class Attempt:
             except StaleAttemptError:
                 raise
             except ArtefactMissingError as error:
-                if again:
-                    outcome = self._spoiled(error)
-                again, report = True, None
-            except Error as error:
+                report = self._spoiled(error) if again else None
+                again = True
+            except Exception as error:
                 if report is not None and not report.artefacts and not report.log:
                     raise  # not even a bare verdict is taken
-                outcome, report = self._spoiled(error), None
-                report = Report(outcome=outcome, workplace=self._run.workplace)
+                report = self._spoiled(error)
             else:
                 return
 
-    def _spoiled(self, error: Error) -> Outcome:
-        """The verdict where the result itself could not be stored."""
+    def _spoiled(self, error: Exception) -> Report:
+        """The bare verdict where the result itself could not be stored."""
+        if not isinstance(error, Error):
+            log.error(f"{self.assignment.check} cannot be reported", exc_info=error)
         self._run.drop_files()
-        return failed(
-            Verdict.INFRASTRUCTURE_ERROR, f"the result could not be stored: {error.message}"
+        message = f"the result could not be stored: {error}"
+        return Report(
+            outcome=failed(Verdict.INFRASTRUCTURE_ERROR, message), workplace=self._run.workplace
         )
 
     async def _upload(self, files: Sequence[tuple[Artefact, IO[bytes]]], *, again: bool) -> None:

@@ -242,7 +242,14 @@ def _real(value: object) -> float:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"not a text: {value!r:.40}")
-    return value
+    return storable(value)
+
+
+def storable(text: str) -> str:
+    """The text without what UTF-8 or PostgreSQL cannot hold, such as names that are no UTF-8."""
+    if "\0" not in text and text.isascii():
+        return text
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _texts(value: object) -> tuple[str, ...]:

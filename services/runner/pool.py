@@ -336,6 +336,8 @@ class Pool:
                 await self._tidy()
             except Error as error:
                 log.warning(f"upkeep: {error.message}")
+            except Exception:
+                log.exception("upkeep failed; it goes on")
 
     async def _tidy(self) -> None:
         now = time.monotonic()

@@ -39,6 +39,7 @@ from services.runner.outcome import (
     PhaseEvent,
     ResultEvent,
     outcome_of,
+    storable,
 )
 from services.runner.plan import Plan
 
@@ -289,7 +290,8 @@ class HarnessSession:
                         dropped=int(header.get("dropped", 0)),
                     )
                 case "phase":
-                    return PhaseEvent(name=str(header["name"]), seconds=float(header["seconds"]))
+                    name = storable(str(header["name"]))
+                    return PhaseEvent(name=name, seconds=float(header["seconds"]))
                 case "file":
                     return _receive(header, body, files)
                 case "result":

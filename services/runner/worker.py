@@ -73,7 +73,7 @@ class Worker:
         while True:
             try:
                 self._heartbeat_seconds = await self._around.dispatch.register(self._registration)
-            except (UnavailableError, DeadlineExceededError) as error:
+            except Error as error:
                 log.warning(f"waiting for the scheduler: {error.message}")
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
@@ -85,19 +85,26 @@ class Worker:
     async def pull(self) -> None:
         """Takes jobs for ever."""
         while True:
-            if self.draining:
-                await asyncio.sleep(_DRAINING_SECONDS)
-                continue
-            # No slot is occupied while waiting: one that was lent is needed back at any time.
-            await self._slots.room()
-            job = await self._jobs.next(timeout=_PULL_SECONDS)
-            if job is not None and self.draining:
-                await job.later(0)
-            elif job is not None:
-                task = asyncio.create_task(self._serve(job, self._slots.hold()))
-                self._serving.add(task)
-                task.add_done_callback(self._served)
-                await asyncio.sleep(0)  # it occupies its slot before the next look for room
+            try:
+                await self._pull_one()
+            except Exception:  # a runner that takes no more jobs would look as if it were idle
+                log.exception("taking a job failed; the next one is tried")
+                await asyncio.sleep(_LATER_SECONDS)
+
+    async def _pull_one(self) -> None:
+        if self.draining:
+            await asyncio.sleep(_DRAINING_SECONDS)
+            return
+        # No slot is occupied while waiting: one that was lent is needed back at any time.
+        await self._slots.room()
+        job = await self._jobs.next(timeout=_PULL_SECONDS)
+        if job is not None and self.draining:
+            await job.later(0)
+        elif job is not None:
+            task = asyncio.create_task(self._serve(job, self._slots.hold()))
+            self._serving.add(task)
+            task.add_done_callback(self._served)
+            await asyncio.sleep(0)  # it occupies its slot before the next look for room
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._serving.discard(task)
@@ -161,9 +168,9 @@ class Worker:
                 answers = await self._around.dispatch.heartbeat(
                     list(self._active), free_slots=self._slots.free, draining=self.draining
                 )
-            except (Error, OSError) as error:
+            except Exception as error:  # without heartbeats every lease would be lost
                 if not silent:
-                    log.warning(f"the scheduler does not answer: {error}")
+                    log.warning(f"the scheduler does not answer: {error}", exc_info=True)
                 silent = True
             else:
                 silent = False

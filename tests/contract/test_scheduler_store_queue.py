@@ -116,6 +116,30 @@ async def test_heartbeats_renew_what_the_runner_holds(store: Store) -> None:
     assert sorted([("one", held.id), ("one", stopped.id)]) == await store.runners.held()
 
 
+async def test_heartbeats_do_not_keep_a_check_for_ever(store: Store) -> None:
+    """A lease is not renewed beyond the last expiry that the machine gives."""
+    check, _ = await store.checks.create(a_check())
+    await store.runners.register(a_runner())
+    await claim(store, check)
+    await store.checks.update(check.id, partial(machine.start, attempt=1, now=NOW))
+    held = await store.checks.get(check.id)
+    assert held.lease is not None
+    last = machine.last_expiry(held, held.lease)
+    for now in (last - SECOND, last + SECOND):
+        directives = await store.runners.heartbeat(
+            runner="one",
+            incarnation="first",
+            attempts=[(check.id, 1)],
+            free_slots=0,
+            draining=False,
+            now=now,
+            expires=now + timedelta(minutes=1),
+        )
+        assert [Directive.CONTINUE] == directives
+        assert [] == await store.queue.expired(now=last - SECOND)
+        assert [check.id] == await store.queue.expired(now=last)
+
+
 async def test_a_new_incarnation_orphans_the_old_ones_checks(store: Store) -> None:
     """Registering names what died with earlier incarnations, whose heartbeats no longer count."""
     check, _ = await store.checks.create(a_check())

@@ -21,6 +21,11 @@ from services.scheduler.domain.check import (
     Verdict,
 )
 
+PREPARING_AT_MOST = timedelta(hours=1)
+"""How long an attempt may prepare: the build of an image, a slow network."""
+RUNNING_BEYOND_LIMIT = timedelta(minutes=15)
+"""How long an attempt may last beyond its limit: cleaning, and storing what it made."""
+
 
 class Directive(IntEnum):
     """What a runner is to do with an attempt."""
@@ -99,7 +104,19 @@ def renew(
     ):
         return check, Directive.STALE
     directive = Directive.CANCEL if check.cancel_requested else Directive.CONTINUE
-    return replace(check, lease=replace(lease, expires=max(expires, lease.expires))), directive
+    until = min(max(expires, lease.expires), last_expiry(check, lease))
+    return replace(check, lease=replace(lease, expires=until)), directive
+
+
+def last_expiry(check: Check, lease: Lease) -> datetime:
+    """Beyond this no heartbeat prolongs a lease: a runner that hangs does not keep a check.
+
+    The limit counts twice, as a check may be run once more with the whole repository.
+    """
+    running = 2 * timedelta(seconds=check.limits.wall_seconds) + RUNNING_BEYOND_LIMIT
+    if check.start_time is not None:
+        return check.start_time + running
+    return lease.claim_time + PREPARING_AT_MOST + running
 
 
 def start(check: Check, *, attempt: int, now: datetime) -> Check:
@@ -199,6 +216,8 @@ def expire(check: Check, *, now: datetime, lease_for: timedelta, retries: Retrie
     if check.state not in ACTIVE or check.lease is None or now < check.lease.expires:
         return check
     reason = f"the runner was not heard of for {lease_for.total_seconds():g} s"
+    if check.lease.expires >= last_expiry(check, check.lease):
+        reason = "the runner did not bring it to an end"
     return lose(check, attempt=check.attempt, reason=reason, now=now, retries=retries)
 
 

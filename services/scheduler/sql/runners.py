@@ -6,12 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Connection, bindparam, select, update
 
+from services.scheduler.domain import machine
 from services.scheduler.domain.check import Runner
 from services.scheduler.domain.machine import Directive
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.rows import present, to_micros
 from services.scheduler.sql.schema import ACTIVE
+from services.scheduler.sql.writing import one
 
 _c = schema.checks.c
 _r = schema.runners.c
@@ -44,7 +46,15 @@ _RENEW = (
     .values(lease_expires=bindparam("at_time", type_=BigInteger))
     .returning(_c.cancel_requested)
 )
-"""The rule of `machine.renew`."""
+"""The rule of `machine.renew`, but for the few that are held too long."""
+_LONG_HELD = select(_c.id).where(
+    ACTIVE, _c.runner == bindparam("of_runner"), _c.claim_time < bindparam("long_ago")
+)
+_CAP = (
+    update(schema.checks)
+    .where(ACTIVE, _c.id == bindparam("of_check"))
+    .values(lease_expires=bindparam("at_time", type_=BigInteger))
+)
 _SINCE = select(schema.runners).where(_r.heartbeat_time >= bindparam("since")).order_by(_r.id)
 _HELD = select(_c.runner, _c.id).where(ACTIVE).order_by(_c.runner, _c.id)
 
@@ -85,6 +95,8 @@ class SqlRunners:
         heard = {**who, "free": free_slots, "drains": draining, "at_time": to_micros(now)}
         micros = to_micros(expires)
 
+        long_ago = {"of_runner": runner, "long_ago": to_micros(now - machine.RUNNING_BEYOND_LIMIT)}
+
         def write(connection: Connection) -> list[Directive] | None:
             if attempts:
                 self._database.take_turn(connection)
@@ -99,9 +111,21 @@ class SqlRunners:
                     directives.append(Directive.STALE)
                 else:
                     directives.append(Directive.CANCEL if cancelled else Directive.CONTINUE)
+            if attempts:
+                for check in list(connection.execute(_LONG_HELD, long_ago).scalars()):
+                    self._cap(connection, check)
             return directives
 
         return await self._database.write(write, durable=False)
+
+    def _cap(self, connection: Connection, check_id: str) -> None:
+        """Takes back what was renewed beyond the last expiry."""
+        check = one(connection, check_id)
+        if check.lease is None:
+            return
+        last = machine.last_expiry(check, check.lease)
+        if check.lease.expires > last:
+            connection.execute(_CAP, {"of_check": check_id, "at_time": to_micros(last)})
 
     async def list_all(self, *, since: datetime) -> list[Runner]:
         asked = {"since": to_micros(since)}

@@ -241,3 +241,14 @@ async def test_many_checks_one_after_another() -> None:
                 assert f"{number}\n" == seen.stdout
         assert 30 == session.checks
         assert session.hello.python == ".".join(map(str, sys.version_info[:3]))
+
+
+async def test_an_error_that_names_what_is_no_utf8() -> None:
+    """An exception about a file with a strange name is the entity's error, told readably."""
+    simulation = """
+import os
+def simulate():
+    raise ValueError(os.fsdecode(b"caf\\xe9.csv"))
+"""
+    seen = await outcome(simulation)
+    assert (Verdict.SCRIPT_ERROR, "ValueError: caf\\udce9.csv") == (seen.verdict, seen.message)

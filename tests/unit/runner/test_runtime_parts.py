@@ -12,7 +12,7 @@ import pytest
 
 from services.runner import runtime_bundle
 from services.runner.outcome import OutcomeError, Verdict, outcome_of
-from services.runner.runtime.harness import frames, tracebacks, verdicts
+from services.runner.runtime.harness import frames, results, tracebacks, verdicts
 from services.runner.runtime.harness.output import Output
 
 RUNTIME = Path(runtime_bundle.__file__).parent / "runtime"
@@ -184,3 +184,35 @@ def test_outcome_refuses_what_it_does_not_know() -> None:
     ):
         with pytest.raises(OutcomeError):
             outcome_of(json.loads(json.dumps(wrong)))
+
+
+def test_outcome_holds_only_what_can_be_stored() -> None:
+    """Names that are no UTF-8 and zero characters, which messages cannot carry, are spelled out."""
+    outcome = outcome_of(
+        {"verdict": "SCRIPT_ERROR", "message": "no \udcff\0 ü", "files_read": ["a/\ud800.txt"]}
+    )
+    assert "no \\udcff\\0 ü" == outcome.message
+    assert ("a/\\ud800.txt",) == outcome.files_read
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"score": 10**400},
+        {"numbers": [{"name": "x", "dtype": "int64", "shape": [10**30], "data": [1]}]},
+        {"numbers": [{"name": "x", "dtype": "int64", "shape": [1], "data": [10**400]}]},
+    ],
+)
+def test_a_report_of_impossible_numbers_is_an_error(part: dict[str, Any]) -> None:
+    """What an entity writes to the harness' pipe by itself cannot end the supervisor."""
+    report = results.checked({"type": "report", "kind": "done", "success": True, **part})
+    assert "error" == report["kind"]
+
+
+def test_a_header_nested_without_end_is_no_frame() -> None:
+    """JSON that is too deep to be read is refused like any other nonsense."""
+    head = b'{"type":' + b"[" * 200_000
+    decoder = frames.Decoder()
+    decoder.feed(frames.LENGTHS.pack(len(head), 0) + head)
+    with pytest.raises(frames.FrameError):
+        decoder.next()

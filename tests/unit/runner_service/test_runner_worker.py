@@ -6,10 +6,11 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ackrep.scheduler.v1 import check_pb2
-from services.errors import EnvironmentUnavailableError
-from services.runner.domain import Directive
+from services.errors import ArtefactMissingError, EnvironmentUnavailableError
+from services.runner.domain import Assignment, Directive, Report
 from services.runner.outcome import (
     Event,
     FileEvent,
@@ -221,6 +222,64 @@ async def test_a_broken_environment_is_ours(tmp_path: Path) -> None:
         report = await runner.dispatch.report("checks/1")
         assert Verdict.INFRASTRUCTURE_ERROR == report.outcome.verdict
         await until(lambda: runner.backend.opened[0].closed)
+
+
+async def test_a_result_that_cannot_be_reported_is_ours(tmp_path: Path) -> None:
+    """Whatever is wrong with a result, the attempt ends with a verdict and not with silence."""
+    async with small_runner(tmp_path) as runner:
+        finish = runner.dispatch.finish
+
+        async def picky(one: Assignment, report: Report) -> None:
+            if report.log:
+                raise ValueError("a result that no message can hold")
+            await finish(one, report)
+
+        runner.dispatch.finish = picky  # type: ignore[method-assign, assignment]
+        runner.add(assignment())
+        report = await runner.dispatch.report("checks/1")
+        assert Verdict.INFRASTRUCTURE_ERROR == report.outcome.verdict
+        assert "no message can hold" in report.outcome.message
+
+
+async def test_a_store_that_forgets_artefacts_ends_the_attempt(tmp_path: Path) -> None:
+    """Artefacts that are missing again after a second upload do not make a runner try for ever."""
+    async with small_runner(tmp_path) as runner:
+        finish = runner.dispatch.finish
+
+        async def forgetful(one: Assignment, report: Report) -> None:
+            if report.log:
+                raise ArtefactMissingError("upload first")
+            await finish(one, report)
+
+        runner.dispatch.finish = forgetful  # type: ignore[method-assign, assignment]
+        runner.add(assignment())
+        report = await runner.dispatch.report("checks/1")
+        assert Verdict.INFRASTRUCTURE_ERROR == report.outcome.verdict
+
+
+async def test_no_unexpected_error_ends_the_runners_loops(tmp_path: Path) -> None:
+    """After an error that nobody foresaw, jobs are taken and leases renewed as before."""
+    async with small_runner(tmp_path) as runner:
+        failed: list[str] = []
+
+        def failing_once(name: str, work: Any) -> Any:
+            async def call(*arguments: object, **more: object) -> object:
+                if name not in failed:
+                    failed.append(name)
+                    raise RuntimeError("nobody foresaw this")
+                return await work(*arguments, **more)
+
+            return call
+
+        runner.dispatch.heartbeat = failing_once("beat", runner.dispatch.heartbeat)  # type: ignore[method-assign]
+        runner.jobs.next = failing_once("pull", runner.jobs.next)  # type: ignore[method-assign]
+        for number in (1, 2):
+            runner.add(assignment(f"checks/{number}"))
+            report = await runner.dispatch.report(f"checks/{number}")
+            assert Verdict.SUCCESS == report.outcome.verdict
+        assert {"beat", "pull"} == set(failed)
+        beats = len(runner.dispatch.heartbeats)
+        await until(lambda: len(runner.dispatch.heartbeats) > beats)
 
 
 async def test_environments_are_made_outside_the_slot(tmp_path: Path) -> None:

@@ -193,6 +193,24 @@ def test_a_lease_expires_in_its_time() -> None:
     assert "the runner was not heard of for 10 s" == expired.failed_attempts[0].reason
 
 
+def test_no_heartbeat_keeps_a_check_for_ever() -> None:
+    """A runner that hangs loses the check: preparing and running are bounded, heartbeats or not."""
+    preparing = claimed(a_check())
+    running = machine.start(preparing, attempt=1, now=NOW + SECOND)
+    for check in (preparing, running):
+        assert check.lease is not None
+        last = machine.last_expiry(check, check.lease)
+        limit = timedelta(seconds=check.limits.wall_seconds)
+        assert timedelta() < last - NOW - 2 * limit < timedelta(hours=2)
+        renewed, directive = machine.renew(
+            check, attempt=1, runner="one", incarnation="i1", expires=last + LEASE
+        )
+        assert Directive.CONTINUE == directive
+        ended = machine.expire(renewed, now=last, lease_for=LEASE, retries=RETRIES)
+        assert State.QUEUED == ended.state
+        assert "the runner did not bring it to an end" == ended.failed_attempts[0].reason
+
+
 def test_a_restart_ends_only_the_old_incarnations_attempt() -> None:
     """Registering again ends what the old process held, and nothing of the new one."""
     check = claimed(a_check())

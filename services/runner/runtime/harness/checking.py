@@ -126,7 +126,7 @@ class Check:
                     limit = time.monotonic() + AFTER_REPORT_SECONDS
                     self.deadline = limit if self.deadline is None else min(limit, self.deadline)
                     return
-        except (frames.FrameError, KeyError, TypeError, ValueError):
+        except (frames.FrameError, KeyError, TypeError, ValueError, OverflowError):
             self._report_bytes = MAXIMUM_REPORT
 
 

@@ -85,7 +85,7 @@ class Decoder:
             return None
         try:
             header = json.loads(bytes(buffer[start : start + head_length]))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FrameError("a header that is no JSON: %s" % error) from error
         if not isinstance(header, dict) or not isinstance(header.get("type"), str):
             raise FrameError("a header without a type")

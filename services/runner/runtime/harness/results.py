@@ -137,12 +137,12 @@ def checked(report: Dict[str, Any]) -> Dict[str, Any]:
         _need(isinstance(numbers, list) and len(numbers) <= MAXIMUM_NAMES)
         for entry in numbers:
             _need(isinstance(entry["name"], str) and isinstance(entry["dtype"], str))
-            _need(all(type(length) is int for length in entry["shape"]))
+            _need(all(type(n) is int and 0 <= n < 1 << 53 for n in entry["shape"]))
             _need(len(entry["data"]) <= MAXIMUM_ELEMENTS)
             real_only = entry["dtype"].startswith("float")
             for item in entry["data"]:
                 _need(_is_real(item) or (isinstance(item, (str, bool)) and not real_only))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return {"kind": "error", "message": "the result that was reported cannot be read"}
     return report
 
