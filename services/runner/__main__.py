@@ -157,15 +157,13 @@ async def choose_backend(settings: Settings, *, incarnation: str) -> Backend:
 
     Raises UnavailableError if Docker is asked for and does not answer.
     """
-    # Imported late: docker-py alone costs 0.2 s, which the process backend need not wait for.
-    from services.runner.processes import ProcessBackend  # noqa: PLC0415
-
     if settings.backend not in {"auto", "docker", "process"}:
         raise InvalidArgumentError(
             f"ACKREP_RUNNER_BACKEND is {settings.backend!r}, not auto, docker or process"
         )
     if settings.backend == "process":
-        return ProcessBackend(settings.state_folder, reason="asked for by the settings")
+        return await _processes(settings, reason="asked for by the settings")
+    # Imported late: docker-py alone costs 0.2 s, which the process backend need not wait for.
     from services.runner.container_backend import ContainerBackend  # noqa: PLC0415
     from services.runner.containers import Bounds, find_engine  # noqa: PLC0415
 
@@ -174,7 +172,7 @@ async def choose_backend(settings: Settings, *, incarnation: str) -> Backend:
     except UnavailableError as error:
         if settings.backend == "docker":
             raise
-        return ProcessBackend(settings.state_folder, reason=error.message)
+        return await _processes(settings, reason=error.message)
     asked = "asked for by the settings" if settings.backend == "docker" else "an engine answers"
     backend = ContainerBackend(
         engine,
@@ -191,6 +189,15 @@ async def choose_backend(settings: Settings, *, incarnation: str) -> Backend:
     )
     if removed := await backend.sweep():
         log.info(f"removed {removed} containers of an earlier start")
+    return backend
+
+
+async def _processes(settings: Settings, *, reason: str) -> Backend:
+    from services.runner.processes import ProcessBackend  # noqa: PLC0415  # not needed with Docker
+
+    backend = ProcessBackend(settings.state_folder, reason=reason)
+    if removed := await backend.sweep():
+        log.info(f"removed {removed} folders of runners that were killed")
     return backend
 
 

@@ -6,9 +6,11 @@ id where the files it needs can be read by others, else nothing; every result sa
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +27,47 @@ _STREAM_LIMIT = 2 * 1024 * 1024
 _KEPT_ERRORS = 8 * 1024
 _END_SECONDS = 3.0
 _NICENESS = 5
+_PREFIX = "ackrep-work-"
+_LOCK = "lock"
+
+
+class WorkFolder:
+    """A temporary folder of one harness, and the lock that says that its runner lives."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self.path.chmod(0o711)  # checks with a user id of their own have to pass through
+        self._lock = os.open(self.path / "new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        (self.path / "new").rename(self.path / _LOCK)  # never seen without being locked
+
+    def remove(self) -> None:
+        """Removes it with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def remove_stale() -> int:
+    """Removes the folders of runners that were killed; returns how many."""
+    removed = 0
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            status = path.lstat()
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+                continue
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue  # not ours, or being made
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue  # its runner lives
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+            removed += 1
+        finally:
+            os.close(lock)
+    return removed
 
 
 class ProcessChannel:
@@ -99,6 +142,10 @@ class ProcessBackend:
         self._uids: set[int] = set()
         self._open: set[HarnessWorkplace] = set()
 
+    async def sweep(self) -> int:
+        """Removes what killed runners left in the temporary folder; returns how much."""
+        return await asyncio.to_thread(remove_stale)
+
     async def digest(self, definition: Definition) -> str:
         try:
             found = await self._environments.find(definition)
@@ -119,16 +166,16 @@ class ProcessBackend:
         environment = self._ready[definition.name]
         first, count = uid_range(self._uids, prefer=os.getpid())
         self._uids.add(first)
-        root = Path(tempfile.mkdtemp(prefix="ackrep-"))
+        work = await asyncio.to_thread(WorkFolder)
+        root = work.path
         channel: ProcessChannel | None = None
 
         async def end() -> None:
             self._uids.discard(first)
             self._open.discard(workplace)
-            await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+            await asyncio.to_thread(work.remove)
 
         try:
-            root.chmod(0o711)  # checks with a user id of their own have to pass through
             channel = await _start(environment, root)
             session = await HarnessSession.open(
                 channel,
@@ -146,7 +193,7 @@ class ProcessBackend:
             said = channel.errors if channel is not None else ""
             if channel is not None:
                 await channel.close()
-            await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+            await asyncio.to_thread(work.remove)
             raise SessionBrokenError(
                 f"the harness did not start: {error} {said}".strip()
             ) from error
