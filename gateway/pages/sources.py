@@ -1,6 +1,9 @@
 """`/e/{KEY}/files/{path}`: one file of an entity, with line numbers to link to."""
 
+import asyncio
 import html
+import time
+from collections.abc import Iterable
 from typing import Any
 
 import grpc
@@ -18,6 +21,10 @@ from services.rpc import remote_errors
 
 MAX_BYTES = 512 * 1024
 """Larger files are not shown."""
+_COLOURED_BYTES = 128 * 1024
+_COLOURED_LINE = 5_000
+_COLOURING_SECONDS = 0.5
+"""Beyond these a text stays plain: lexers take quadratic time over what is made for that."""
 
 # The first part of a Pygments token decides; the page's style sheet knows these only.
 _STYLES = {"Keyword": "k", "Literal": "s", "Comment": "c", "Operator": "", "Name": ""}
@@ -46,7 +53,7 @@ async def source(request: Request) -> Response:
         "source.html",
         entity=entity,
         file=listed,
-        lines=None if text is None else highlighted(text, path),
+        lines=None if text is None else await asyncio.to_thread(highlighted, text, path),
     )
 
 
@@ -72,10 +79,13 @@ def highlighted(text: str, path: str) -> list[Markup]:
     from pygments.lexers import get_lexer_for_filename  # noqa: PLC0415
     from pygments.util import ClassNotFound  # noqa: PLC0415
 
+    plain = text.splitlines()
     try:
-        tokens = list(lex(text, get_lexer_for_filename(path, stripnl=False)))
-    except ClassNotFound:
-        return [Markup(html.escape(line)) for line in text.splitlines()]  # noqa: S704  # escaped
+        if len(text) > _COLOURED_BYTES or any(len(line) > _COLOURED_LINE for line in plain):
+            raise ClassNotFound
+        tokens = _in_time(lex(text, get_lexer_for_filename(path, stripnl=False)))
+    except (ClassNotFound, TimeoutError):
+        return [Markup(html.escape(line)) for line in plain]  # noqa: S704  # escaped
     lines = [""]
     for kind, value in tokens:
         style = _style(tuple(kind))
@@ -88,6 +98,16 @@ def highlighted(text: str, path: str) -> list[Markup]:
     if lines[-1] == "":
         lines.pop()
     return [Markup(line) for line in lines]  # noqa: S704  # escaped above
+
+
+def _in_time(tokens: Iterable[tuple[Any, str]]) -> list[tuple[Any, str]]:
+    end = time.monotonic() + _COLOURING_SECONDS
+    found = []
+    for token in tokens:
+        found.append(token)
+        if time.monotonic() > end:
+            raise TimeoutError
+    return found
 
 
 def _style(kind: tuple[str, ...]) -> str:

@@ -1,6 +1,7 @@
 """What the pages say."""
 
 import re
+import time
 from collections.abc import Callable
 from html import unescape
 from typing import Any
@@ -371,3 +372,13 @@ def test_source_keeps_every_line() -> None:
     for path in ("x.py", "x.unheard-of", "x.yml", "x.json"):
         lines = [re.sub("<[^>]+>", "", line) for line in highlighted(text, path)]
         assert text.splitlines() == [unescape(line) for line in lines], path
+
+
+@pytest.mark.parametrize("text", ["'" * 400_000, "x = 1\n" * 60_000])
+def test_a_source_that_takes_long_to_colour_stays_plain(text: str) -> None:
+    """What makes a lexer slow, or is large, is shown as it is, and at once."""
+    begin = time.monotonic()
+    lines = highlighted(text, "model.py")
+    assert time.monotonic() - begin < 5
+    assert len(text.splitlines()) == len(lines)
+    assert not any("<span" in line for line in lines)
