@@ -1,5 +1,7 @@
 """The Docker backend: images of environments, and warm containers of them."""
 
+import asyncio
+import contextlib
 import dataclasses
 import logging
 import re
@@ -158,17 +160,27 @@ class ContainerBackend:
     async def _session(
         self, definition: Definition, *, name: str, digest: str, uids: tuple[int, int]
     ) -> HarnessSession:
-        channel = await self._engine.start(
-            name,
-            image=digest,
-            command=runtime_bundle.command(),
-            labels={
-                RUNNER_LABEL: self._runner,
-                INCARNATION_LABEL: self._incarnation,
-                ENVIRONMENT_LABEL: definition.name,
-            },
-            bounds=self._bounds,
+        starting = asyncio.create_task(
+            self._engine.start(
+                name,
+                image=digest,
+                command=runtime_bundle.command(),
+                labels={
+                    RUNNER_LABEL: self._runner,
+                    INCARNATION_LABEL: self._incarnation,
+                    ENVIRONMENT_LABEL: definition.name,
+                },
+                bounds=self._bounds,
+            )
         )
+        try:
+            channel = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # What a thread asks of the engine cannot be stopped: it is undone when it is there.
+            with contextlib.suppress(UnavailableError):
+                await (await starting).close()
+            await self._remove(name)
+            raise
         try:
             session = await HarnessSession.open(channel, config=config_of(definition, uids=uids))
             if found := faults(session.hello.conformance):

@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -272,6 +272,7 @@ class ContainerChannel:
         self._stream = _STDOUT
         self._errors = bytearray()
         self._closed = False
+        self._uses = 0
 
     @property
     def errors(self) -> str:
@@ -301,17 +302,34 @@ class ContainerChannel:
     async def write(self, data: bytes, /) -> None:
         if self._closed:
             raise EOFError("the stream is closed")
-        if self._plain:
-            await asyncio.get_running_loop().sock_sendall(self._socket, data)
-        else:
-            await asyncio.to_thread(self._socket.sendall, data)
+        with self._used():
+            if self._plain:
+                await asyncio.get_running_loop().sock_sendall(self._socket, data)
+            else:
+                await asyncio.to_thread(self._socket.sendall, data)
 
     async def _receive(self, size: int) -> bytes:
         if self._closed:
             return b""
-        if self._plain:
-            return await asyncio.get_running_loop().sock_recv(self._socket, size)
-        return await asyncio.to_thread(self._socket.recv, size)
+        with self._used():
+            if self._plain:
+                return await asyncio.get_running_loop().sock_recv(self._socket, size)
+            return await asyncio.to_thread(self._socket.recv, size)
+
+    @contextlib.contextmanager
+    def _used(self) -> Iterator[None]:
+        """While somebody waits for the socket it is shut down, but not closed: that wakes them."""
+        self._uses += 1
+        try:
+            yield
+        finally:
+            self._uses -= 1
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._closed and not self._uses:
+            with contextlib.suppress(OSError):
+                self._socket.close()
 
     async def close(self) -> None:
         if self._closed:
@@ -321,6 +339,7 @@ class ContainerChannel:
             self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._response.close()
+        self._settle()
 
 
 def find_engine() -> Engine:

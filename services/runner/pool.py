@@ -41,7 +41,7 @@ class _Environment:
     used: float = 0.0
     idle: list["_Place"] = field(default_factory=list)
     busy: set["_Place"] = field(default_factory=set)
-    starting: int = 0
+    starting: "set[asyncio.Task[None]]" = field(default_factory=set)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -200,7 +200,7 @@ class Pool:
         while True:
             if (place := self._pop(environment)) is not None:
                 return place
-            if environment.starting == 0 or self._count() < self._policy.total:
+            if not environment.starting or self._count() < self._policy.total:
                 progress(f"starting a workplace of {environment.definition.name}", None)
                 self._make_room()
                 # Not ended with its caller: a started workplace serves whoever comes next.
@@ -212,19 +212,19 @@ class Pool:
                 await asyncio.wait_for(environment.arrived.wait(), 1.0)
 
     def _start(self, environment: _Environment) -> "asyncio.Task[None]":
-        environment.starting += 1
-
         async def start() -> None:
             try:
                 place = await self._open(environment)
             finally:
-                environment.starting -= 1
+                environment.starting.discard(task)
             if self._closed:
                 await place.workplace.close()
             else:
                 self._shelve(place)
 
-        return self._spawn(start())
+        task = self._spawn(start())
+        environment.starting.add(task)
+        return task
 
     def _pop(self, environment: _Environment) -> _Place | None:
         while environment.idle:
@@ -304,7 +304,7 @@ class Pool:
 
     def _ahead(self, environment: _Environment) -> None:
         """Starts the next workplace before it is needed: one beyond the busy ones, up to slots."""
-        have = len(environment.idle) + len(environment.busy) + environment.starting
+        have = len(environment.idle) + len(environment.busy) + len(environment.starting)
         wanted = min(self._policy.slots, len(environment.busy) + 1)
         if self._closed or have >= wanted or self._count() >= self._policy.total:
             return
@@ -312,7 +312,7 @@ class Pool:
 
     def _count(self) -> int:
         return sum(
-            len(environment.idle) + len(environment.busy) + environment.starting
+            len(environment.idle) + len(environment.busy) + len(environment.starting)
             for environment in self._environments.values()
         )
 
@@ -361,6 +361,8 @@ class Pool:
                 self._retire(place, "the runner stops")
             environment.idle.clear()
             environment.busy.clear()
+            for task in list(environment.starting):
+                task.cancel()  # a harness may take long to get ready
             if environment.preparation is not None:
                 environment.preparation.task.cancel()
         while self._tasks:

@@ -188,15 +188,17 @@ class ProcessBackend:
                     isolated=False,
                 ),
             )
-        except (SessionBrokenError, OSError) as error:
+        except BaseException as error:
             self._uids.discard(first)
             said = channel.errors if channel is not None else ""
             if channel is not None:
                 await channel.close()
             await asyncio.to_thread(work.remove)
-            raise SessionBrokenError(
-                f"the harness did not start: {error} {said}".strip()
-            ) from error
+            if isinstance(error, SessionBrokenError | OSError):
+                raise SessionBrokenError(
+                    f"the harness did not start: {error} {said}".strip()
+                ) from error
+            raise
         info = info_of(
             session,
             definition=definition,

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import tarfile
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from services.runner.plan import Folder, plan_of
 from services.runner.pool import Pool
 from services.runner.ports import Backend, Workplace
 from services.runner.processes import ProcessBackend
-from services.runner.session import Limits, SessionBrokenError, Tree
+from services.runner.session import HarnessSession, Limits, SessionBrokenError, Tree
 from tests.engine import engine_or_reason, write_bare_environment
 from tests.requirements import need
 
@@ -361,3 +362,33 @@ async def test_an_image_follows_its_recipe(docker_engine: Engine, tmp_path: Path
     finally:
         await docker_engine.remove_image(image)
         await backend.close()
+
+
+async def test_a_start_that_is_given_up_leaves_nothing(
+    backend: Backend,
+    environments: Environments,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cancelled while the harness gets ready: neither folder nor container nor process stays."""
+    definition = environments.get("bare_environment")
+    digest = await backend.prepare(definition, quiet)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    begun = asyncio.Event()
+
+    async def never(*_: object, **__: object) -> HarnessSession:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(HarnessSession, "open", never)
+    starting = asyncio.create_task(backend.open(definition, digest=digest))
+    await begun.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert [] == list(tmp_path.iterdir())
+    if isinstance(backend, ContainerBackend):
+        later = _containers(incarnation="later")
+        assert 0 == await later.sweep()
+        await later.close()

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
-from services.runner.domain import PoolPolicy
-from services.runner.memory import MemoryBackend
+from services.runner.domain import Definition, PoolPolicy
+from services.runner.memory import MemoryBackend, MemoryWorkplace
 from services.runner.outcome import Cleanliness
 from services.runner.pool import Pool
 from tests.runner_builders import definition, until
@@ -166,3 +166,24 @@ async def test_a_caller_that_leaves_wastes_no_start(tmp_path: Path) -> None:
     await until(lambda: all(s.state == "idle" for s in pool.statuses()))
     assert 1 >= len(backend.opened) - 1
     await pool.close()
+
+
+async def test_closing_does_not_wait_for_what_is_starting(tmp_path: Path) -> None:
+    """A workplace that takes long to get ready does not keep a runner from stopping."""
+    backend = MemoryBackend()
+    opening = asyncio.Event()
+
+    async def slow(definition: Definition, *, digest: str) -> MemoryWorkplace:
+        opening.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    backend.open = slow  # type: ignore[method-assign]
+    pool = Pool(backend, policy=PoolPolicy(slots=1))
+    warming = asyncio.create_task(pool.warm(definition(tmp_path), quiet))
+    await opening.wait()
+    async with asyncio.timeout(5):
+        await pool.close()
+    assert backend.closed
+    with pytest.raises(asyncio.CancelledError):
+        await warming
