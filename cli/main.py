@@ -72,6 +72,9 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Runs the command line; returns the exit code."""
     try:
+        for argument in arguments:
+            if not _is_text(argument):
+                raise click.UsageError(f"the argument {argument!a} is no UTF-8")
         result = ackrep.main(legacy.translate(arguments), prog_name="ackrep", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
@@ -104,6 +107,14 @@ def exit_code_of(error: Error) -> int:
     if isinstance(error, (InvalidArgumentError, NotFoundError, SourceError)):
         return USAGE
     return BROKEN
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _hint(error: click.UsageError) -> str:

@@ -39,6 +39,19 @@ class Source:
     ref: str = ""
     """Branch, tag or commit; empty means the working tree, or the remote's default branch."""
 
+    def __post_init__(self) -> None:
+        """Refuses what no message can carry.
+
+        Raises:
+            InvalidArgumentError: It is no UTF-8.
+        """
+        try:
+            str(self).encode()
+        except UnicodeEncodeError:
+            raise InvalidArgumentError(
+                f"the path {self.location!a} is no UTF-8; rename the folder"
+            ) from None
+
     @property
     def is_local(self) -> bool:
         """True for a folder on this machine."""

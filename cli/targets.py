@@ -37,6 +37,8 @@ def read(given: Sequence[str], *, folder: Path) -> Targets:
     keys: list[str] = []
     paths: list[Path] = []
     for text in given:
+        if not text.strip():
+            raise InvalidArgumentError("a key or path is empty; `.` is the current folder")
         path = folder / Path(text).expanduser()
         looks_like_path = os.sep in text or text in {".", ".."} or (path / "metadata.yml").exists()
         if _KEY.fullmatch(text) and not looks_like_path:

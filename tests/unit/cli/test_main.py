@@ -33,6 +33,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["frobnicate"],
         ["check"],
         ["check", "UXMFA", "--all"],
+        ["check", ""],
+        ["show", "\udcff\udcfe"],
         ["check", "--nonsense", "UXMFA"],
         ["--backend", "podman", "check", "UXMFA"],
         ["show"],

@@ -58,6 +58,14 @@ def test_two_refs_contradict(repository: Path) -> None:
         source.parse(f"{repository}@main", ref="develop")
 
 
+def test_a_folder_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    """No message and no page could name it; the error can."""
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    with pytest.raises(InvalidArgumentError, match=r"caf\\udce9"):
+        source.parse(str(folder))
+
+
 def test_missing_path_names_it() -> None:
     """A folder that does not exist is named in the error."""
     with pytest.raises(InvalidArgumentError, match="/no/such/folder"):
