@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from services.errors import InvalidArgumentError, NotFoundError, ResourceExhaustedError
@@ -59,14 +59,14 @@ class FileArtefacts:
                 found.update(chunk)
                 gathered += chunk
                 if len(gathered) >= _GATHERED:
-                    await asyncio.to_thread(_append, path, bytes(gathered))
+                    await _on_disk(_append, path, bytes(gathered))
                     gathered.clear()
             if length != size or found.hexdigest() != digest:
                 raise InvalidArgumentError(
                     f"the bytes are not artefacts/{digest} of {size} bytes: "
                     f"{length} bytes came, with digest {found.hexdigest()}"
                 )
-            await asyncio.to_thread(_keep, path, bytes(gathered), self._path(digest))
+            await _on_disk(_keep, path, bytes(gathered), self._path(digest))
         finally:
             path.unlink(missing_ok=True)
 
@@ -83,6 +83,13 @@ class FileArtefacts:
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
+
+
+async def _on_disk(work: Callable[..., None], *arguments: object) -> None:
+    try:
+        await asyncio.to_thread(work, *arguments)
+    except OSError as error:
+        raise ResourceExhaustedError(f"the file cannot be stored: {error.strerror}") from error
 
 
 def _append(path: Path, data: bytes) -> None:

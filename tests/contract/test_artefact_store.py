@@ -1,6 +1,7 @@
 """What the artefact store promises."""
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -91,3 +92,20 @@ async def test_unknown_files_are_not_found(artefacts: FileArtefacts) -> None:
     """Reading what is not there says so."""
     with pytest.raises(NotFoundError):
         await whole(artefacts, "0" * 64)
+
+
+async def test_a_full_disk_is_said(
+    artefacts: FileArtefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system says of a disk reaches who uploads; nothing of the file stays."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    content = b"z" * 100
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(ResourceExhaustedError, match="No space left on device"):
+            await artefacts.put(sha256(content), size=100, chunks=chunks(content))
+    assert [sha256(content)] == await artefacts.missing([sha256(content)])
+    assert [] == [path for path in tmp_path.rglob("*") if path.is_file()]
