@@ -8,17 +8,22 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from ackrep.catalog.v1 import catalog_pb2
+from ackrep.catalog.v1 import catalog_pb2, content_pb2, ontology_pb2, search_pb2
 from ackrep.runner.v1 import runner_pb2
 from ackrep.scheduler.v1 import scheduler_pb2
 from gateway import paths
 
-SERVICES: dict[str, ServiceDescriptor] = {
-    "catalog": catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
-    "scheduler": scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"],
-    "runner": runner_pb2.DESCRIPTOR.services_by_name["RunnerService"],
+SERVICES: dict[str, Sequence[ServiceDescriptor]] = {
+    "catalog": (
+        catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+        search_pb2.DESCRIPTOR.services_by_name["SearchService"],
+        ontology_pb2.DESCRIPTOR.services_by_name["OntologyService"],
+        content_pb2.DESCRIPTOR.services_by_name["ContentService"],
+    ),
+    "scheduler": (scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"],),
+    "runner": (runner_pb2.DESCRIPTOR.services_by_name["RunnerService"],),
 }
-"""The services behind the gateway, by the name of their setting."""
+"""The gRPC services of each peer behind the gateway, by the name of its setting."""
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 
@@ -70,10 +75,11 @@ class Match:
 class RouteTable:
     """All routes, the most specific first."""
 
-    def __init__(self, services: dict[str, ServiceDescriptor] | None = None) -> None:
+    def __init__(self, services: dict[str, Sequence[ServiceDescriptor]] | None = None) -> None:
         found = [
             route
-            for peer, service in (services or SERVICES).items()
+            for peer, offered in (services or SERVICES).items()
+            for service in offered
             for rpc in service.methods
             for route in _routes_of(peer, rpc)
         ]

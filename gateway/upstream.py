@@ -7,7 +7,12 @@ from typing import Any, Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from ackrep.catalog.v1 import catalog_pb2_grpc
+from ackrep.catalog.v1 import (
+    catalog_pb2_grpc,
+    content_pb2_grpc,
+    ontology_pb2_grpc,
+    search_pb2_grpc,
+)
 from ackrep.scheduler.v1 import scheduler_pb2_grpc
 from gateway.routes import SERVICES
 from gateway.settings import Settings
@@ -32,6 +37,9 @@ class Upstream:
             if address
         }
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self._channels["catalog"])
+        self.search = search_pb2_grpc.SearchServiceStub(self._channels["catalog"])
+        self.ontology = ontology_pb2_grpc.OntologyServiceStub(self._channels["catalog"])
+        self.content = content_pb2_grpc.ContentServiceStub(self._channels["catalog"])
         self.scheduler = scheduler_pb2_grpc.SchedulerServiceStub(self._channels["scheduler"])
 
     def channel(self, peer: str) -> grpc.aio.Channel:
@@ -53,7 +61,7 @@ class Upstream:
 
     async def _health(self, peer: str) -> str:
         stub: Any = health_pb2_grpc.HealthStub(self._channels[peer])
-        request = health_pb2.HealthCheckRequest(service=SERVICES[peer].full_name)
+        request = health_pb2.HealthCheckRequest(service=SERVICES[peer][0].full_name)
         try:
             answer = await stub.Check(request, timeout=_HEALTH_SECONDS)
         except grpc.aio.AioRpcError as failure:

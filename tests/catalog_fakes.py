@@ -28,6 +28,19 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
     packages: set[str] = field(default_factory=set)
     environment: str = "environments/demo_environment"
 
+    async def IndexRevision(self, request: Any, context: Any) -> catalog_pb2.Revision:
+        raise NotImplementedError
+
+    def WatchCurrentRevision(
+        self, request: Any, context: Any
+    ) -> AsyncIterator[catalog_pb2.Revision]:
+        raise NotImplementedError
+
+    async def ListAffectedEntities(
+        self, request: Any, context: Any
+    ) -> catalog_pb2.ListAffectedEntitiesResponse:
+        raise NotImplementedError
+
     async def GetRevision(
         self, request: catalog_pb2.GetRevisionRequest, context: Any
     ) -> catalog_pb2.Revision:

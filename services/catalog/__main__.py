@@ -12,7 +12,7 @@ from services import lifetime, logs, rpc, settings
 from services.catalog.app import Catalog
 from services.catalog.git import Git, GitObjects
 from services.catalog.metadata import parse_metadata
-from services.catalog.servicer import SERVICE, CatalogServicer
+from services.catalog.servicer.catalog import SERVICE, CatalogServicer
 from services.catalog.settings import Settings
 from services.catalog.sources import source_of
 from services.catalog.sql import opened

@@ -80,6 +80,11 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
             checks=map(check_message, checks), next_page_token=token
         )
 
+    async def ListEntityVerdicts(
+        self, request: scheduler_pb2.ListEntityVerdictsRequest, context: Any
+    ) -> scheduler_pb2.ListEntityVerdictsResponse:
+        raise NotImplementedError
+
     async def CancelCheck(
         self, request: scheduler_pb2.CancelCheckRequest, context: Any
     ) -> check_pb2.Check:

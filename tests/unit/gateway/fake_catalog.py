@@ -87,6 +87,19 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
             field=name, entity=f"entities/{key}", title=other.title, type=other.type
         )
 
+    async def IndexRevision(self, request: Any, context: Any) -> catalog_pb2.Revision:
+        raise NotImplementedError
+
+    def WatchCurrentRevision(
+        self, request: Any, context: Any
+    ) -> AsyncIterator[catalog_pb2.Revision]:
+        raise NotImplementedError
+
+    async def ListAffectedEntities(
+        self, request: Any, context: Any
+    ) -> catalog_pb2.ListAffectedEntitiesResponse:
+        raise NotImplementedError
+
     async def SyncRevision(self, request: Any, context: Any) -> catalog_pb2.Revision:
         self.seen.append(request)
         return self._revision()

@@ -289,6 +289,11 @@ class FakeScheduler(scheduler_pb2_grpc.SchedulerServiceServicer):
             checks=found[begin:end], next_page_token=str(end) if end < len(found) else ""
         )
 
+    async def ListEntityVerdicts(
+        self, request: Any, context: Any
+    ) -> scheduler_pb2.ListEntityVerdictsResponse:
+        raise NotImplementedError
+
     async def CancelCheck(self, request: Any, context: Any) -> check_pb2.Check:
         self.seen.append(request)
         check = self._story(request.name).check

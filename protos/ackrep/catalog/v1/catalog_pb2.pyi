@@ -499,7 +499,9 @@ class GetRevisionRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`revisions/{tree id}` or `revisions/current`."""
+    """`revisions/{id}`: a git tree id or commit id, whole or at least 7 digits of it, or `current`.
+    Wherever a request names a revision, it may do so in any of these ways.
+    """
     def __init__(
         self,
         *,
@@ -512,6 +514,45 @@ class GetRevisionRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRevisionRequest: _TypeAlias = GetRevisionRequest  # noqa: Y015
+
+@_typing.final
+class IndexRevisionRequest(_message.Message):
+    """Asks to index a commit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REF_FIELD_NUMBER: _builtins.int
+    ref: _builtins.str
+    """Branch, tag or commit of the source."""
+    def __init__(
+        self,
+        *,
+        ref: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IndexRevisionRequest: _TypeAlias = IndexRevisionRequest  # noqa: Y015
+
+@_typing.final
+class WatchCurrentRevisionRequest(_message.Message):
+    """Asks for the current revision, and to be told of the next ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchCurrentRevisionRequest: _TypeAlias = WatchCurrentRevisionRequest  # noqa: Y015
 
 @_typing.final
 class ListRevisionsRequest(_message.Message):
@@ -753,6 +794,139 @@ class GetClosureRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetClosureRequest: _TypeAlias = GetClosureRequest  # noqa: Y015
+
+@_typing.final
+class ListAffectedEntitiesRequest(_message.Message):
+    """Asks what a change of the data repository affects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASE_REVISION_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    base_revision: _builtins.str
+    """Revision before, `revisions/{tree id}`."""
+    revision: _builtins.str
+    """Revision after; empty means the current one."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, more than 1000 is taken as 1000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        base_revision: _builtins.str = ...,
+        revision: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_revision", b"base_revision", "page_size", b"page_size", "page_token", b"page_token", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAffectedEntitiesRequest: _TypeAlias = ListAffectedEntitiesRequest  # noqa: Y015
+
+@_typing.final
+class ListAffectedEntitiesResponse(_message.Message):
+    """A page of affected entities."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty at the end."""
+    total_size: _builtins.int
+    """Number of affected entities, over all pages."""
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___AffectedEntity]:
+        """Ordered by key."""
+
+    def __init__(
+        self,
+        *,
+        entities: _abc.Iterable[Global___AffectedEntity] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAffectedEntitiesResponse: _TypeAlias = ListAffectedEntitiesResponse  # noqa: Y015
+
+@_typing.final
+class AffectedEntity(_message.Message):
+    """A checkable entity that a change affects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Change:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AffectedEntity._Change.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CHANGE_UNSPECIFIED: AffectedEntity._Change.ValueType  # 0
+        """Not said."""
+        CHANGE_ADDED: AffectedEntity._Change.ValueType  # 1
+        """It is new."""
+        CHANGE_MODIFIED: AffectedEntity._Change.ValueType  # 2
+        """Its closure has another content."""
+        CHANGE_REMOVED: AffectedEntity._Change.ValueType  # 3
+        """It is gone."""
+
+    class Change(_Change, metaclass=_ChangeEnumTypeWrapper):
+        """What happened to it."""
+
+    CHANGE_UNSPECIFIED: AffectedEntity.Change.ValueType  # 0
+    """Not said."""
+    CHANGE_ADDED: AffectedEntity.Change.ValueType  # 1
+    """It is new."""
+    CHANGE_MODIFIED: AffectedEntity.Change.ValueType  # 2
+    """Its closure has another content."""
+    CHANGE_REMOVED: AffectedEntity.Change.ValueType  # 3
+    """It is gone."""
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """The entity, `entities/{KEY}`."""
+    type: Global___EntityType.ValueType
+    """Its type."""
+    title: _builtins.str
+    """Its title."""
+    change: Global___AffectedEntity.Change.ValueType
+    """What happened."""
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entities of its closure that came, went or changed, `entities/{KEY}`: why it is affected."""
+
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        type: Global___EntityType.ValueType = ...,
+        title: _builtins.str = ...,
+        change: Global___AffectedEntity.Change.ValueType = ...,
+        causes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["causes", b"causes", "change", b"change", "entity", b"entity", "title", b"title", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AffectedEntity: _TypeAlias = AffectedEntity  # noqa: Y015
 
 @_typing.final
 class FetchTreesRequest(_message.Message):

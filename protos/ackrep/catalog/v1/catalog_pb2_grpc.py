@@ -45,6 +45,16 @@ class CatalogServiceStub:
                 request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.GetRevisionRequest.SerializeToString,
                 response_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Revision.FromString,
                 _registered_method=True)
+        self.IndexRevision = channel.unary_unary(
+                '/ackrep.catalog.v1.CatalogService/IndexRevision',
+                request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.IndexRevisionRequest.SerializeToString,
+                response_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Revision.FromString,
+                _registered_method=True)
+        self.WatchCurrentRevision = channel.unary_stream(
+                '/ackrep.catalog.v1.CatalogService/WatchCurrentRevision',
+                request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.WatchCurrentRevisionRequest.SerializeToString,
+                response_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Revision.FromString,
+                _registered_method=True)
         self.ListRevisions = channel.unary_unary(
                 '/ackrep.catalog.v1.CatalogService/ListRevisions',
                 request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListRevisionsRequest.SerializeToString,
@@ -70,6 +80,11 @@ class CatalogServiceStub:
                 request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.GetClosureRequest.SerializeToString,
                 response_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Closure.FromString,
                 _registered_method=True)
+        self.ListAffectedEntities = channel.unary_unary(
+                '/ackrep.catalog.v1.CatalogService/ListAffectedEntities',
+                request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListAffectedEntitiesRequest.SerializeToString,
+                response_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListAffectedEntitiesResponse.FromString,
+                _registered_method=True)
         self.FetchTrees = channel.unary_stream(
                 '/ackrep.catalog.v1.CatalogService/FetchTrees',
                 request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.FetchTreesRequest.SerializeToString,
@@ -94,6 +109,24 @@ class CatalogServiceServicer:
     def GetRevision(self, request, context):
         """Gets one indexed revision. `revisions/current` names the latest one.
         Fails with `NOT_FOUND` if it was never indexed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IndexRevision(self, request, context):
+        """Indexes a commit of the configured source, without making it the current revision: for looking
+        at the past, and for comparing with it. Returns the existing revision where it is indexed.
+        Fails with `NOT_FOUND` if the source has no such branch, tag or commit, and
+        `FAILED_PRECONDITION` if the source is no git repository.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchCurrentRevision(self, request, context):
+        """Streams the current revision: the present one at once, then each that becomes current. Missed
+        ones are skipped, never delayed; the stream ends when the service stops.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +171,14 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAffectedEntities(self, request, context):
+        """Lists the checkable entities that differ between two indexed revisions for a check: those whose
+        closure has another digest, and those that came or went. Ordered by key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchTrees(self, request, context):
         """Streams the content of git trees, for runners that do not have them yet. Files arrive whole
         or in consecutive chunks. Fails with `NOT_FOUND` if the catalog does not hold a tree.
@@ -157,6 +198,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
             'GetRevision': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRevision,
                     request_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.GetRevisionRequest.FromString,
+                    response_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Revision.SerializeToString,
+            ),
+            'IndexRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.IndexRevision,
+                    request_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.IndexRevisionRequest.FromString,
+                    response_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Revision.SerializeToString,
+            ),
+            'WatchCurrentRevision': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchCurrentRevision,
+                    request_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.WatchCurrentRevisionRequest.FromString,
                     response_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Revision.SerializeToString,
             ),
             'ListRevisions': grpc.unary_unary_rpc_method_handler(
@@ -183,6 +234,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.GetClosure,
                     request_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.GetClosureRequest.FromString,
                     response_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Closure.SerializeToString,
+            ),
+            'ListAffectedEntities': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAffectedEntities,
+                    request_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListAffectedEntitiesRequest.FromString,
+                    response_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListAffectedEntitiesResponse.SerializeToString,
             ),
             'FetchTrees': grpc.unary_stream_rpc_method_handler(
                     servicer.FetchTrees,
@@ -244,6 +300,60 @@ class CatalogService:
             target,
             '/ackrep.catalog.v1.CatalogService/GetRevision',
             ackrep_dot_catalog_dot_v1_dot_catalog__pb2.GetRevisionRequest.SerializeToString,
+            ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Revision.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IndexRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ackrep.catalog.v1.CatalogService/IndexRevision',
+            ackrep_dot_catalog_dot_v1_dot_catalog__pb2.IndexRevisionRequest.SerializeToString,
+            ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Revision.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchCurrentRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ackrep.catalog.v1.CatalogService/WatchCurrentRevision',
+            ackrep_dot_catalog_dot_v1_dot_catalog__pb2.WatchCurrentRevisionRequest.SerializeToString,
             ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Revision.FromString,
             options,
             channel_credentials,
@@ -380,6 +490,33 @@ class CatalogService:
             '/ackrep.catalog.v1.CatalogService/GetClosure',
             ackrep_dot_catalog_dot_v1_dot_catalog__pb2.GetClosureRequest.SerializeToString,
             ackrep_dot_catalog_dot_v1_dot_catalog__pb2.Closure.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAffectedEntities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ackrep.catalog.v1.CatalogService/ListAffectedEntities',
+            ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListAffectedEntitiesRequest.SerializeToString,
+            ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListAffectedEntitiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,6 +26,16 @@ class CatalogServiceStub:
     """Gets one indexed revision. `revisions/current` names the latest one.
     Fails with `NOT_FOUND` if it was never indexed.
     """
+    IndexRevision: _aio.UnaryUnaryMultiCallable[_catalog_pb2.IndexRevisionRequest, _catalog_pb2.Revision]
+    """Indexes a commit of the configured source, without making it the current revision: for looking
+    at the past, and for comparing with it. Returns the existing revision where it is indexed.
+    Fails with `NOT_FOUND` if the source has no such branch, tag or commit, and
+    `FAILED_PRECONDITION` if the source is no git repository.
+    """
+    WatchCurrentRevision: _aio.UnaryStreamMultiCallable[_catalog_pb2.WatchCurrentRevisionRequest, _catalog_pb2.Revision]
+    """Streams the current revision: the present one at once, then each that becomes current. Missed
+    ones are skipped, never delayed; the stream ends when the service stops.
+    """
     ListRevisions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListRevisionsRequest, _catalog_pb2.ListRevisionsResponse]
     """Lists indexed revisions, newest first."""
     GetEntity: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetEntityRequest, _catalog_pb2.Entity]
@@ -42,6 +52,10 @@ class CatalogServiceStub:
     """Gets the folders that a check of an entity depends on, with their content digests.
     Fails with `NOT_FOUND` for an unknown entity, and `FAILED_PRECONDITION` where a reference
     dangles, so that no closure exists; the error names the reference.
+    """
+    ListAffectedEntities: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListAffectedEntitiesRequest, _catalog_pb2.ListAffectedEntitiesResponse]
+    """Lists the checkable entities that differ between two indexed revisions for a check: those whose
+    closure has another digest, and those that came or went. Ordered by key.
     """
     FetchTrees: _aio.UnaryStreamMultiCallable[_catalog_pb2.FetchTreesRequest, _catalog_pb2.FetchTreesResponse]
     """Streams the content of git trees, for runners that do not have them yet. Files arrive whole
@@ -71,6 +85,28 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_catalog_pb2.Revision]:
         """Gets one indexed revision. `revisions/current` names the latest one.
         Fails with `NOT_FOUND` if it was never indexed.
+        """
+
+    @_abc_1.abstractmethod
+    def IndexRevision(
+        self,
+        request: _catalog_pb2.IndexRevisionRequest,
+        context: _aio.ServicerContext[_catalog_pb2.IndexRevisionRequest, _abc.Awaitable[_catalog_pb2.Revision]],
+    ) -> _abc.Awaitable[_catalog_pb2.Revision]:
+        """Indexes a commit of the configured source, without making it the current revision: for looking
+        at the past, and for comparing with it. Returns the existing revision where it is indexed.
+        Fails with `NOT_FOUND` if the source has no such branch, tag or commit, and
+        `FAILED_PRECONDITION` if the source is no git repository.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchCurrentRevision(
+        self,
+        request: _catalog_pb2.WatchCurrentRevisionRequest,
+        context: _aio.ServicerContext[_catalog_pb2.WatchCurrentRevisionRequest, _abc.AsyncIterator[_catalog_pb2.Revision]],
+    ) -> _abc.AsyncIterator[_catalog_pb2.Revision]:
+        """Streams the current revision: the present one at once, then each that becomes current. Missed
+        ones are skipped, never delayed; the stream ends when the service stops.
         """
 
     @_abc_1.abstractmethod
@@ -118,6 +154,16 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gets the folders that a check of an entity depends on, with their content digests.
         Fails with `NOT_FOUND` for an unknown entity, and `FAILED_PRECONDITION` where a reference
         dangles, so that no closure exists; the error names the reference.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAffectedEntities(
+        self,
+        request: _catalog_pb2.ListAffectedEntitiesRequest,
+        context: _aio.ServicerContext[_catalog_pb2.ListAffectedEntitiesRequest, _abc.Awaitable[_catalog_pb2.ListAffectedEntitiesResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.ListAffectedEntitiesResponse]:
+        """Lists the checkable entities that differ between two indexed revisions for a check: those whose
+        closure has another digest, and those that came or went. Ordered by key.
         """
 
     @_abc_1.abstractmethod

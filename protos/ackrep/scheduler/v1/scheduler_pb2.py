@@ -26,9 +26,10 @@ from ackrep.scheduler.v1 import check_pb2 as ackrep_dot_scheduler_dot_v1_dot_che
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ackrep/scheduler/v1/scheduler.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\"t\n\x12\x43reateCheckRequest\x12\x14\n\x06\x65ntity\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\x12\r\n\x05\x66orce\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"%\n\x0fGetCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"J\n\x11ListChecksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"Y\n\x12ListChecksResponse\x12*\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1a.ackrep.scheduler.v1.Check\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x12\x43\x61ncelCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"=\n\x11WatchCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"}\n\x10\x43reateRunRequest\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x10\n\x08\x65ntities\x18\x03 \x03(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"#\n\rGetRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x10ListRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.ackrep.scheduler.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x0fWatchRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"-\n\x17\x44ownloadArtefactRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x12ListRunnersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x13ListRunnersResponse\x12\x32\n\x07runners\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.RunnerStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc8\t\n\x10SchedulerService\x12i\n\x0b\x43reateCheck\x12\'.ackrep.scheduler.v1.CreateCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/checks:\x01*\x12i\n\x08GetCheck\x12$.ackrep.scheduler.v1.GetCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=checks/*}\x12q\n\nListChecks\x12&.ackrep.scheduler.v1.ListChecksRequest\x1a\'.ackrep.scheduler.v1.ListChecksResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/checks\x12y\n\x0b\x43\x61ncelCheck\x12\'.ackrep.scheduler.v1.CancelCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=checks/*}:cancel:\x01*\x12z\n\nWatchCheck\x12&.ackrep.scheduler.v1.WatchCheckRequest\x1a\x1f.ackrep.scheduler.v1.CheckEvent\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=checks/*}:watch0\x01\x12\x61\n\tCreateRun\x12%.ackrep.scheduler.v1.CreateRunRequest\x1a\x18.ackrep.scheduler.v1.Run\"\x13\x82\xd3\xe4\x93\x02\r\"\x08/v1/runs:\x01*\x12\x61\n\x06GetRun\x12\".ackrep.scheduler.v1.GetRunRequest\x1a\x18.ackrep.scheduler.v1.Run\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/{name=runs/*}\x12i\n\x08ListRuns\x12$.ackrep.scheduler.v1.ListRunsRequest\x1a%.ackrep.scheduler.v1.ListRunsResponse\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/v1/runs\x12r\n\x08WatchRun\x12$.ackrep.scheduler.v1.WatchRunRequest\x1a\x1d.ackrep.scheduler.v1.RunEvent\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=runs/*}:watch0\x01\x12X\n\x10\x44ownloadArtefact\x12,.ackrep.scheduler.v1.DownloadArtefactRequest\x1a\x14.google.api.HttpBody0\x01\x12u\n\x0bListRunners\x12\'.ackrep.scheduler.v1.ListRunnersRequest\x1a(.ackrep.scheduler.v1.ListRunnersResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/runnersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ackrep/scheduler/v1/scheduler.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"t\n\x12\x43reateCheckRequest\x12\x14\n\x06\x65ntity\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\x12\r\n\x05\x66orce\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"%\n\x0fGetCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"J\n\x11ListChecksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"Y\n\x12ListChecksResponse\x12*\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1a.ackrep.scheduler.v1.Check\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x19ListEntityVerdictsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x07verdict\x18\x03 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\x10\n\x08\x65ntities\x18\x04 \x03(\t\"k\n\x1aListEntityVerdictsResponse\x12\x34\n\x08verdicts\x18\x01 \x03(\x0b\x32\".ackrep.scheduler.v1.EntityVerdict\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa0\x01\n\rEntityVerdict\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12-\n\x07verdict\x18\x02 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\r\n\x05\x63heck\x18\x03 \x01(\t\x12/\n\x0b\x66inish_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x05 \x01(\t\"(\n\x12\x43\x61ncelCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"=\n\x11WatchCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"}\n\x10\x43reateRunRequest\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x10\n\x08\x65ntities\x18\x03 \x03(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"#\n\rGetRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x10ListRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.ackrep.scheduler.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x0fWatchRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"-\n\x17\x44ownloadArtefactRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x12ListRunnersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x13ListRunnersResponse\x12\x32\n\x07runners\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.RunnerStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xd6\n\n\x10SchedulerService\x12i\n\x0b\x43reateCheck\x12\'.ackrep.scheduler.v1.CreateCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/checks:\x01*\x12i\n\x08GetCheck\x12$.ackrep.scheduler.v1.GetCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=checks/*}\x12q\n\nListChecks\x12&.ackrep.scheduler.v1.ListChecksRequest\x1a\'.ackrep.scheduler.v1.ListChecksResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/checks\x12\x8b\x01\n\x12ListEntityVerdicts\x12..ackrep.scheduler.v1.ListEntityVerdictsRequest\x1a/.ackrep.scheduler.v1.ListEntityVerdictsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/verdicts\x12y\n\x0b\x43\x61ncelCheck\x12\'.ackrep.scheduler.v1.CancelCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=checks/*}:cancel:\x01*\x12z\n\nWatchCheck\x12&.ackrep.scheduler.v1.WatchCheckRequest\x1a\x1f.ackrep.scheduler.v1.CheckEvent\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=checks/*}:watch0\x01\x12\x61\n\tCreateRun\x12%.ackrep.scheduler.v1.CreateRunRequest\x1a\x18.ackrep.scheduler.v1.Run\"\x13\x82\xd3\xe4\x93\x02\r\"\x08/v1/runs:\x01*\x12\x61\n\x06GetRun\x12\".ackrep.scheduler.v1.GetRunRequest\x1a\x18.ackrep.scheduler.v1.Run\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/{name=runs/*}\x12i\n\x08ListRuns\x12$.ackrep.scheduler.v1.ListRunsRequest\x1a%.ackrep.scheduler.v1.ListRunsResponse\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/v1/runs\x12r\n\x08WatchRun\x12$.ackrep.scheduler.v1.WatchRunRequest\x1a\x1d.ackrep.scheduler.v1.RunEvent\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=runs/*}:watch0\x01\x12X\n\x10\x44ownloadArtefact\x12,.ackrep.scheduler.v1.DownloadArtefactRequest\x1a\x14.google.api.HttpBody0\x01\x12u\n\x0bListRunners\x12\'.ackrep.scheduler.v1.ListRunnersRequest\x1a(.ackrep.scheduler.v1.ListRunnersResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/runnersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,6 +56,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULERSERVICE'].methods_by_name['GetCheck']._serialized_options = b'\202\323\344\223\002\025\022\023/v1/{name=checks/*}'
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListChecks']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListChecks']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/checks'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['ListEntityVerdicts']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['ListEntityVerdicts']._serialized_options = b'\202\323\344\223\002\016\022\014/v1/verdicts'
   _globals['_SCHEDULERSERVICE'].methods_by_name['CancelCheck']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['CancelCheck']._serialized_options = b'\202\323\344\223\002\037\"\032/v1/{name=checks/*}:cancel:\001*'
   _globals['_SCHEDULERSERVICE'].methods_by_name['WatchCheck']._loaded_options = None
@@ -69,34 +72,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULERSERVICE'].methods_by_name['WatchRun']._serialized_options = b'\202\323\344\223\002\031\022\027/v1/{name=runs/*}:watch'
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListRunners']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListRunners']._serialized_options = b'\202\323\344\223\002\r\022\013/v1/runners'
-  _globals['_CREATECHECKREQUEST']._serialized_start=183
-  _globals['_CREATECHECKREQUEST']._serialized_end=299
-  _globals['_GETCHECKREQUEST']._serialized_start=301
-  _globals['_GETCHECKREQUEST']._serialized_end=338
-  _globals['_LISTCHECKSREQUEST']._serialized_start=340
-  _globals['_LISTCHECKSREQUEST']._serialized_end=414
-  _globals['_LISTCHECKSRESPONSE']._serialized_start=416
-  _globals['_LISTCHECKSRESPONSE']._serialized_end=505
-  _globals['_CANCELCHECKREQUEST']._serialized_start=507
-  _globals['_CANCELCHECKREQUEST']._serialized_end=547
-  _globals['_WATCHCHECKREQUEST']._serialized_start=549
-  _globals['_WATCHCHECKREQUEST']._serialized_end=610
-  _globals['_CREATERUNREQUEST']._serialized_start=612
-  _globals['_CREATERUNREQUEST']._serialized_end=737
-  _globals['_GETRUNREQUEST']._serialized_start=739
-  _globals['_GETRUNREQUEST']._serialized_end=774
-  _globals['_LISTRUNSREQUEST']._serialized_start=776
-  _globals['_LISTRUNSREQUEST']._serialized_end=832
-  _globals['_LISTRUNSRESPONSE']._serialized_start=834
-  _globals['_LISTRUNSRESPONSE']._serialized_end=917
-  _globals['_WATCHRUNREQUEST']._serialized_start=919
-  _globals['_WATCHRUNREQUEST']._serialized_end=978
-  _globals['_DOWNLOADARTEFACTREQUEST']._serialized_start=980
-  _globals['_DOWNLOADARTEFACTREQUEST']._serialized_end=1025
-  _globals['_LISTRUNNERSREQUEST']._serialized_start=1027
-  _globals['_LISTRUNNERSREQUEST']._serialized_end=1086
-  _globals['_LISTRUNNERSRESPONSE']._serialized_start=1088
-  _globals['_LISTRUNNERSRESPONSE']._serialized_end=1186
-  _globals['_SCHEDULERSERVICE']._serialized_start=1189
-  _globals['_SCHEDULERSERVICE']._serialized_end=2413
+  _globals['_CREATECHECKREQUEST']._serialized_start=216
+  _globals['_CREATECHECKREQUEST']._serialized_end=332
+  _globals['_GETCHECKREQUEST']._serialized_start=334
+  _globals['_GETCHECKREQUEST']._serialized_end=371
+  _globals['_LISTCHECKSREQUEST']._serialized_start=373
+  _globals['_LISTCHECKSREQUEST']._serialized_end=447
+  _globals['_LISTCHECKSRESPONSE']._serialized_start=449
+  _globals['_LISTCHECKSRESPONSE']._serialized_end=538
+  _globals['_LISTENTITYVERDICTSREQUEST']._serialized_start=541
+  _globals['_LISTENTITYVERDICTSREQUEST']._serialized_end=672
+  _globals['_LISTENTITYVERDICTSRESPONSE']._serialized_start=674
+  _globals['_LISTENTITYVERDICTSRESPONSE']._serialized_end=781
+  _globals['_ENTITYVERDICT']._serialized_start=784
+  _globals['_ENTITYVERDICT']._serialized_end=944
+  _globals['_CANCELCHECKREQUEST']._serialized_start=946
+  _globals['_CANCELCHECKREQUEST']._serialized_end=986
+  _globals['_WATCHCHECKREQUEST']._serialized_start=988
+  _globals['_WATCHCHECKREQUEST']._serialized_end=1049
+  _globals['_CREATERUNREQUEST']._serialized_start=1051
+  _globals['_CREATERUNREQUEST']._serialized_end=1176
+  _globals['_GETRUNREQUEST']._serialized_start=1178
+  _globals['_GETRUNREQUEST']._serialized_end=1213
+  _globals['_LISTRUNSREQUEST']._serialized_start=1215
+  _globals['_LISTRUNSREQUEST']._serialized_end=1271
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1273
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1356
+  _globals['_WATCHRUNREQUEST']._serialized_start=1358
+  _globals['_WATCHRUNREQUEST']._serialized_end=1417
+  _globals['_DOWNLOADARTEFACTREQUEST']._serialized_start=1419
+  _globals['_DOWNLOADARTEFACTREQUEST']._serialized_end=1464
+  _globals['_LISTRUNNERSREQUEST']._serialized_start=1466
+  _globals['_LISTRUNNERSREQUEST']._serialized_end=1525
+  _globals['_LISTRUNNERSRESPONSE']._serialized_start=1527
+  _globals['_LISTRUNNERSRESPONSE']._serialized_end=1625
+  _globals['_SCHEDULERSERVICE']._serialized_start=1628
+  _globals['_SCHEDULERSERVICE']._serialized_end=2994
 # @@protoc_insertion_point(module_scope)

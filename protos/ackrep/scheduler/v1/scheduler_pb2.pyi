@@ -7,6 +7,7 @@ from ackrep.scheduler.v1 import check_pb2 as _check_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -138,6 +139,110 @@ class ListChecksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListChecksResponse: _TypeAlias = ListChecksResponse  # noqa: Y015
+
+@_typing.final
+class ListEntityVerdictsRequest(_message.Message):
+    """Asks how entities are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many; 0 means 1000, more than 10000 is taken as 10000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    verdict: _check_pb2.Verdict.ValueType
+    """Only entities whose newest finished check has this verdict; unspecified means any."""
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these entities, `entities/{KEY}`, if any are given; at most 1000."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        verdict: _check_pb2.Verdict.ValueType = ...,
+        entities: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "page_size", b"page_size", "page_token", b"page_token", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEntityVerdictsRequest: _TypeAlias = ListEntityVerdictsRequest  # noqa: Y015
+
+@_typing.final
+class ListEntityVerdictsResponse(_message.Message):
+    """A page of verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty at the end."""
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityVerdict]:
+        """Ordered by entity."""
+
+    def __init__(
+        self,
+        *,
+        verdicts: _abc.Iterable[Global___EntityVerdict] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "verdicts", b"verdicts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEntityVerdictsResponse: _TypeAlias = ListEntityVerdictsResponse  # noqa: Y015
+
+@_typing.final
+class EntityVerdict(_message.Message):
+    """How an entity is: its newest finished check, in short."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    CHECK_FIELD_NUMBER: _builtins.int
+    FINISH_TIME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """The entity, `entities/{KEY}`."""
+    verdict: _check_pb2.Verdict.ValueType
+    """What came out."""
+    check: _builtins.str
+    """That check, `checks/{id}`."""
+    revision: _builtins.str
+    """Revision it ran at, `revisions/{tree id}`."""
+    @_builtins.property
+    def finish_time(self) -> _timestamp_pb2.Timestamp:
+        """When it finished."""
+
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        verdict: _check_pb2.Verdict.ValueType = ...,
+        check: _builtins.str = ...,
+        finish_time: _timestamp_pb2.Timestamp | None = ...,
+        revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finish_time", b"finish_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "entity", b"entity", "finish_time", b"finish_time", "revision", b"revision", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntityVerdict: _TypeAlias = EntityVerdict  # noqa: Y015
 
 @_typing.final
 class CancelCheckRequest(_message.Message):

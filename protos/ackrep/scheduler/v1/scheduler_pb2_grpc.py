@@ -52,6 +52,11 @@ class SchedulerServiceStub:
                 request_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListChecksRequest.SerializeToString,
                 response_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListChecksResponse.FromString,
                 _registered_method=True)
+        self.ListEntityVerdicts = channel.unary_unary(
+                '/ackrep.scheduler.v1.SchedulerService/ListEntityVerdicts',
+                request_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListEntityVerdictsRequest.SerializeToString,
+                response_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListEntityVerdictsResponse.FromString,
+                _registered_method=True)
         self.CancelCheck = channel.unary_unary(
                 '/ackrep.scheduler.v1.SchedulerService/CancelCheck',
                 request_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.CancelCheckRequest.SerializeToString,
@@ -116,6 +121,14 @@ class SchedulerServiceServicer:
 
     def ListChecks(self, request, context):
         """Lists checks, newest first.
+        Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEntityVerdicts(self, request, context):
+        """Lists how entities are: the newest finished check of each that has one. Ordered by entity.
         Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -201,6 +214,11 @@ def add_SchedulerServiceServicer_to_server(servicer, server):
                     servicer.ListChecks,
                     request_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListChecksRequest.FromString,
                     response_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListChecksResponse.SerializeToString,
+            ),
+            'ListEntityVerdicts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEntityVerdicts,
+                    request_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListEntityVerdictsRequest.FromString,
+                    response_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListEntityVerdictsResponse.SerializeToString,
             ),
             'CancelCheck': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelCheck,
@@ -325,6 +343,33 @@ class SchedulerService:
             '/ackrep.scheduler.v1.SchedulerService/ListChecks',
             ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListChecksRequest.SerializeToString,
             ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListChecksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEntityVerdicts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ackrep.scheduler.v1.SchedulerService/ListEntityVerdicts',
+            ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListEntityVerdictsRequest.SerializeToString,
+            ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListEntityVerdictsResponse.FromString,
             options,
             channel_credentials,
             insecure,

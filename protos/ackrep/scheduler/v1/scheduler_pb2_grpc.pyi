@@ -29,6 +29,10 @@ class SchedulerServiceStub:
     """Lists checks, newest first.
     Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
     """
+    ListEntityVerdicts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListEntityVerdictsRequest, _scheduler_pb2.ListEntityVerdictsResponse]
+    """Lists how entities are: the newest finished check of each that has one. Ordered by entity.
+    Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
+    """
     CancelCheck: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CancelCheckRequest, _check_pb2.Check]
     """Stops a check. A queued check ends at once; a running one within about two seconds.
     Does nothing to a finished check. Fails with `NOT_FOUND` if there is none of that name.
@@ -86,6 +90,16 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_scheduler_pb2.ListChecksRequest, _abc.Awaitable[_scheduler_pb2.ListChecksResponse]],
     ) -> _abc.Awaitable[_scheduler_pb2.ListChecksResponse]:
         """Lists checks, newest first.
+        Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
+        """
+
+    @_abc_1.abstractmethod
+    def ListEntityVerdicts(
+        self,
+        request: _scheduler_pb2.ListEntityVerdictsRequest,
+        context: _aio.ServicerContext[_scheduler_pb2.ListEntityVerdictsRequest, _abc.Awaitable[_scheduler_pb2.ListEntityVerdictsResponse]],
+    ) -> _abc.Awaitable[_scheduler_pb2.ListEntityVerdictsResponse]:
+        """Lists how entities are: the newest finished check of each that has one. Ordered by entity.
         Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
         """
 
