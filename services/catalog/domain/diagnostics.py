@@ -45,6 +45,15 @@ SEVERITIES: Final = {
     "symlink-outside": Severity.WARNING,
     "submodule-ignored": Severity.WARNING,
     "unreadable-file": Severity.WARNING,
+    "unknown-tag": Severity.WARNING,
+    "ontology-structure": Severity.ERROR,
+    "ontology-namespace": Severity.WARNING,
+    "ontology-bad-name": Severity.ERROR,
+    "ontology-duplicate-class": Severity.WARNING,
+    "ontology-unknown-superclass": Severity.ERROR,
+    "ontology-unknown-name": Severity.WARNING,
+    "ontology-cycle": Severity.ERROR,
+    "ontology-unknown-statement": Severity.INFO,
 }
 """Every code with its severity."""
 
