@@ -20,6 +20,8 @@ from services.rpc import remote_errors
 
 _TIMEOUT = latest.TIMEOUT
 _HISTORY = 60
+_ATTENTION = 8
+"""Entities that the landing page shows with the message of their check."""
 _AND = re.compile(r"\s+AND\s+")
 
 
@@ -45,6 +47,8 @@ async def landing(request: Request) -> Response:
         and (found := checks.of(entity.name)).finished
         and found.word != words.VERDICTS[check_pb2.VERDICT_SUCCESS]
     ]
+    with remote_errors():
+        await latest.complete(upstream, [found for _, found in attention[:_ATTENTION]])
     return page(
         request,
         "landing.html",

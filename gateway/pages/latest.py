@@ -1,5 +1,6 @@
 """The newest check of each entity, in few calls."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,8 +10,11 @@ from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
 from gateway.pages import words
 from gateway.upstream import Upstream
 
-_PAGE_SIZE = 250
-_MOST_PAGES = 8
+_RECENT = 100
+"""Checks among which active ones are looked for."""
+_VERDICTS = 10_000
+_MOST_NAMED = 1000
+"""Entities that one request for verdicts may name."""
 TIMEOUT = 10.0
 """Seconds that a page waits for any one call."""
 
@@ -43,29 +47,73 @@ class Checks:
 
 
 async def newest_checks(upstream: Upstream, entities: Collection[str]) -> Checks:
-    """Pages through the checks, newest first, until each entity has a verdict.
+    """Gets the latest verdict of entities, and the newest checks of all.
+
+    A check that is not among the newest has name, verdict, revision and finish time only;
+    `complete` gets the rest.
 
     Args:
         upstream: The services.
         entities: Names of the entities that matter, `entities/{KEY}`.
     """
-    wanted = set(entities)
+    answer, verdicts = await asyncio.gather(
+        upstream.scheduler.ListChecks(
+            scheduler_pb2.ListChecksRequest(page_size=_RECENT), timeout=TIMEOUT
+        ),
+        entity_verdicts(upstream, entities),
+    )
     known: dict[str, Latest] = {}
-    recent: list[check_pb2.Check] = []
+    for check in answer.checks:
+        note(known.setdefault(check.entity, Latest()), check)
+    for verdict in verdicts:
+        latest = known.setdefault(verdict.entity, Latest())
+        latest.finished = latest.finished or _check_of(verdict)
+    return Checks(list(answer.checks), known)
+
+
+async def entity_verdicts(
+    upstream: Upstream, entities: Collection[str]
+) -> list[scheduler_pb2.EntityVerdict]:
+    """Lists how entities are, those that were ever checked, in one call for each 10,000."""
+    found: list[scheduler_pb2.EntityVerdict] = []
+    if not entities:
+        return found
     token = ""
-    for _ in range(_MOST_PAGES):
-        answer = await upstream.scheduler.ListChecks(
-            scheduler_pb2.ListChecksRequest(page_size=_PAGE_SIZE, page_token=token),
+    wanted = sorted(entities) if len(entities) <= _MOST_NAMED else ()
+    while True:
+        answer = await upstream.scheduler.ListEntityVerdicts(
+            scheduler_pb2.ListEntityVerdictsRequest(
+                page_size=_VERDICTS, page_token=token, entities=wanted
+            ),
             timeout=TIMEOUT,
         )
-        recent = recent or list(answer.checks)
-        for check in answer.checks:
-            note(known.setdefault(check.entity, Latest()), check)
-        wanted -= {entity for entity, latest in known.items() if latest.finished}
+        found += answer.verdicts
         token = answer.next_page_token
-        if not token or not wanted:
-            break
-    return Checks(recent, known)
+        if not token:
+            return found
+
+
+async def complete(upstream: Upstream, some: Iterable[Latest]) -> None:
+    """Gets the results of those finished checks that came without one."""
+
+    async def get(latest: Latest) -> None:
+        if latest.finished and not latest.finished.HasField("result"):
+            latest.finished = await upstream.scheduler.GetCheck(
+                scheduler_pb2.GetCheckRequest(name=latest.finished.name), timeout=TIMEOUT
+            )
+
+    await asyncio.gather(*map(get, some))
+
+
+def _check_of(verdict: scheduler_pb2.EntityVerdict) -> check_pb2.Check:
+    return check_pb2.Check(
+        name=verdict.check,
+        entity=verdict.entity,
+        revision=verdict.revision,
+        state=check_pb2.Check.STATE_FINISHED,
+        verdict=verdict.verdict,
+        finish_time=verdict.finish_time,
+    )
 
 
 def note(latest: Latest, check: check_pb2.Check) -> None:

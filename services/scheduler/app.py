@@ -8,9 +8,25 @@ from functools import partial
 from services.errors import InvalidArgumentError, NotCheckableError
 from services.scheduler.bells import Bells
 from services.scheduler.domain import machine
-from services.scheduler.domain.check import Check, Limits, Run, Runner, RunSummary
+from services.scheduler.domain.check import (
+    Check,
+    EntityVerdict,
+    Limits,
+    Run,
+    Runner,
+    RunSummary,
+    Verdict,
+)
 from services.scheduler.domain.inputs import inputs_digest, seed
-from services.scheduler.domain.listing import after_token, page_size, page_token, parse_filter
+from services.scheduler.domain.listing import (
+    DEFAULT_VERDICTS,
+    LARGEST_VERDICTS,
+    MOST_ENTITIES,
+    after_token,
+    page_size,
+    page_token,
+    parse_filter,
+)
 from services.scheduler.domain.names import new_id
 from services.scheduler.ports import Catalog, Clock, Inputs, Store
 
@@ -167,6 +183,31 @@ class Scheduler:
         page = _fitting(found[:limit])
         more = len(found) > len(page)
         return page, page_token(page[-1].id, query=query) if more else ""
+
+    async def list_verdicts(
+        self, *, verdict: Verdict | None, entities: Sequence[str], size: int, token: str
+    ) -> tuple[list[EntityVerdict], str]:
+        """Lists a page of how entities (keys; all where empty) are, and the next one's token.
+
+        Raises:
+            InvalidArgumentError: Too many entities, or a bad page size or token.
+        """
+        if len(entities) > MOST_ENTITIES:
+            raise InvalidArgumentError(
+                f"{len(entities)} entities are named, at most {MOST_ENTITIES} can be",
+                field="entities",
+            )
+        limit = page_size(size, default=DEFAULT_VERDICTS, largest=LARGEST_VERDICTS)
+        query = f"verdicts {verdict} {sorted(entities)}"
+        found = await self._store.verdicts.list_page(
+            limit=limit + 1,
+            after=after_token(token, query=query),
+            verdict=verdict,
+            entities=frozenset(entities) or None,
+        )
+        page = found[:limit]
+        more = len(found) > limit
+        return page, page_token(page[-1].entity, query=query) if more else ""
 
     async def cancel_check(self, check: str) -> Check:
         """Stops a check: at once where it is queued, else with its runner's next heartbeat."""

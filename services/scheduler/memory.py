@@ -1,23 +1,23 @@
-"""The store and the broker in memory: for tests, and to show what the ports mean."""
+"""The store in memory: for tests, and to show what its ports mean."""
 
-import asyncio
-import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from services.errors import NotFoundError, UnavailableError
+from services.errors import NotFoundError
 from services.scheduler.content_types import LOG
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import (
     ACTIVE,
     Artefact,
     Check,
+    EntityVerdict,
     Run,
     Runner,
     RunSummary,
     State,
     Verdict,
+    entity_verdict,
 )
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
@@ -25,8 +25,6 @@ from services.scheduler.domain.window import QueueGroup, room
 from services.scheduler.ports import (
     Announce,
     Change,
-    Event,
-    EventReader,
     Message,
     Publication,
     Store,
@@ -74,6 +72,7 @@ def memory_store(*, announce: Announce) -> Store:
     state = _State(announce)
     return Store(
         checks=_Checks(state),
+        verdicts=_Verdicts(state),
         runs=_Runs(state),
         queue=_Queue(state),
         outbox=_Outbox(state),
@@ -132,6 +131,31 @@ class _Checks:
                 if file.sha256 == sha256:
                     return file
         return None
+
+
+class _Verdicts:
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    async def list_page(
+        self,
+        *,
+        limit: int,
+        after: str = "",
+        verdict: Verdict | None = None,
+        entities: Collection[str] | None = None,
+    ) -> list[EntityVerdict]:
+        newest: dict[str, EntityVerdict] = {}
+        for _, check in sorted(self._state.checks.items()):
+            if (found := entity_verdict(check)) is not None:
+                newest[check.entity] = found
+        return [
+            found
+            for key, found in sorted(newest.items())
+            if key > after
+            and verdict in (None, found.verdict)
+            and (entities is None or key in entities)
+        ][:limit]
 
 
 class _Runs:
@@ -331,67 +355,3 @@ class _Runners:
             for check in self._state.checks.values()
             if check.state in ACTIVE and check.lease is not None
         )
-
-
-class MemoryBroker:
-    """A broker of one process. `away` makes it not answer; `lose_jobs` empties its stream."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.jobs: dict[int, Publication] = {}
-        self.events_by_subject: dict[str, list[Message]] = {}
-        self._seen: set[str] = set()
-        self._next = 0
-        self._arrived = asyncio.Condition()
-
-    def lose_jobs(self) -> None:
-        """Forgets all job messages, as when the stream is deleted."""
-        self.jobs.clear()
-
-    async def ensure(self, *, pools: Sequence[str]) -> None:
-        self._answer()
-
-    async def publish_job(self, job: Publication) -> int:
-        self._answer()
-        self._next += 1
-        self.jobs[self._next] = job
-        return self._next
-
-    async def has_job(self, job: Publication) -> bool:
-        self._answer()
-        return job.sequence in self.jobs
-
-    async def publish_event(self, message: Message) -> None:
-        self._answer()
-        if message.message_id in self._seen:
-            return
-        self._seen.add(message.message_id)
-        async with self._arrived:
-            self.events_by_subject.setdefault(message.subject, []).append(message)
-            self._arrived.notify_all()
-
-    @contextlib.asynccontextmanager
-    async def events(self, check: str) -> AsyncIterator[EventReader]:
-        yield _MemoryEvents(self, f"events.{check}")
-
-    def _answer(self) -> None:
-        if self.away:
-            raise UnavailableError("the broker is away")
-
-
-class _MemoryEvents:
-    def __init__(self, broker: MemoryBroker, subject: str) -> None:
-        self._broker = broker
-        self._subject = subject
-        self._read = 0
-
-    async def next(self) -> Event:
-        def messages() -> list[Message]:
-            return self._broker.events_by_subject.get(self._subject, [])
-
-        async with self._broker._arrived:  # noqa: SLF001
-            await self._broker._arrived.wait_for(lambda: len(messages()) > self._read)  # noqa: SLF001
-        message = messages()[self._read]
-        self._read += 1
-        _, attempt, sequence = message.message_id.split("/")
-        return Event(attempt=int(attempt), sequence=int(sequence), payload=message.payload)

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ackrep.scheduler.v1 import check_pb2, dispatch_pb2
+from ackrep.scheduler.v1 import check_pb2, dispatch_pb2, scheduler_pb2
 from services import bus
 from services.errors import InvalidArgumentError
 from services.scheduler.content_types import content_type_of
 from services.scheduler.domain.check import (
     Artefact,
     Check,
+    EntityVerdict,
     Limits,
     Result,
     Runner,
@@ -86,20 +87,40 @@ def result_message(result: Result, *, full: bool = True) -> check_pb2.Result:
     return message
 
 
+def verdict_of(number: int, *, field: str) -> Verdict | None:
+    """Reads a verdict; nothing where it is unspecified.
+
+    Raises:
+        InvalidArgumentError: It is none that exists.
+    """
+    if number == check_pb2.VERDICT_UNSPECIFIED:
+        return None
+    try:
+        return Verdict(number)
+    except ValueError:
+        raise InvalidArgumentError(f"unknown verdict {number}", field=field) from None
+
+
+def entity_verdict_message(found: EntityVerdict) -> scheduler_pb2.EntityVerdict:
+    """Describes how an entity is."""
+    return scheduler_pb2.EntityVerdict(
+        entity=f"entities/{found.entity}",
+        verdict=check_pb2.Verdict.ValueType(found.verdict.value),
+        check=f"checks/{found.check}",
+        finish_time=timestamp(found.finish_time),
+        revision=f"revisions/{found.revision}",
+    )
+
+
 def result_of(message: check_pb2.Result) -> Result:
     """Reads a result. Content types are set here, from an allow-list, whatever the runner says.
 
     Raises:
         InvalidArgumentError: It has no verdict, or names no artefact.
     """
-    if message.verdict == check_pb2.VERDICT_UNSPECIFIED:
+    verdict = verdict_of(message.verdict, field="result.verdict")
+    if verdict is None:
         raise InvalidArgumentError("the result has no verdict", field="result.verdict")
-    try:
-        verdict = Verdict(message.verdict)
-    except ValueError:
-        raise InvalidArgumentError(
-            f"unknown verdict {message.verdict}", field="result.verdict"
-        ) from None
     for item in message.artefacts:
         item.content_type = content_type_of(item.path)
     return Result(

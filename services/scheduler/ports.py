@@ -1,12 +1,20 @@
 """What the scheduler needs of the world: a store, a broker, a catalog, files, a clock."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from services.scheduler.domain.check import Artefact, Check, Run, Runner, RunSummary
+from services.scheduler.domain.check import (
+    Artefact,
+    Check,
+    EntityVerdict,
+    Run,
+    Runner,
+    RunSummary,
+    Verdict,
+)
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
 
@@ -93,6 +101,30 @@ class Checks(Protocol):
 
     async def artefact(self, sha256: str) -> Artefact | None:
         """Gets an artefact of any finished check."""
+
+
+class Verdicts(Protocol):
+    """How each entity is: its newest finished check that was not cancelled."""
+
+    async def list_page(
+        self,
+        *,
+        limit: int,
+        after: str = "",
+        verdict: Verdict | None = None,
+        entities: Collection[str] | None = None,
+    ) -> list[EntityVerdict]:
+        """Lists verdicts of entities, by entity.
+
+        The newest check is the one created last, whichever finishes last: a slow check of an old
+        revision does not hide what is known of a newer one.
+
+        Args:
+            limit: At most so many.
+            after: Only entities whose keys sort after this one.
+            verdict: Only entities whose newest check has this verdict.
+            entities: Only these keys.
+        """
 
 
 class Runs(Protocol):
@@ -193,6 +225,7 @@ class Store:
     """All of the above over one database."""
 
     checks: Checks
+    verdicts: Verdicts
     runs: Runs
     queue: Queue
     outbox: Outbox

@@ -30,10 +30,12 @@ from services.scheduler.domain.names import (
 from services.scheduler.messages import (
     check_message,
     duration,
+    entity_verdict_message,
     lease_message,
     result_of,
     run_message,
     runner_message,
+    verdict_of,
 )
 from services.scheduler.ports import Artefacts, Store
 from services.scheduler.settings import Settings
@@ -83,7 +85,15 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     async def ListEntityVerdicts(
         self, request: scheduler_pb2.ListEntityVerdictsRequest, context: Any
     ) -> scheduler_pb2.ListEntityVerdictsResponse:
-        raise NotImplementedError
+        verdicts, token = await self._scheduler.list_verdicts(
+            verdict=verdict_of(request.verdict, field="verdict"),
+            entities=[entity_key(name) for name in request.entities],
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return scheduler_pb2.ListEntityVerdictsResponse(
+            verdicts=map(entity_verdict_message, verdicts), next_page_token=token
+        )
 
     async def CancelCheck(
         self, request: scheduler_pb2.CancelCheckRequest, context: Any

@@ -195,6 +195,48 @@ async def test_checks_are_listed_page_by_page(system: System) -> None:
         await system.users.ListChecks(scheduler_pb2.ListChecksRequest(filter="colour = red"))
 
 
+async def test_verdicts_of_entities_are_listed(system: System) -> None:
+    """The newest finished check of each entity is told in short, page by page."""
+    runner = FakeRunner(system)
+    await runner.register()
+    system.catalog.entities |= {"BBBBB": "digest of BBBBB", "CCCCC": "digest of CCCCC"}
+    checks = []
+    for entity, verdict in (("BBBBB", 3), ("AAAAA", 3), ("AAAAA", 1)):
+        name = (await system.create(entity)).name
+        await runner.claim(name)
+        checks.append(await runner.finish(name, 1, check_pb2.Result(verdict=verdict)))  # type: ignore[arg-type]  # a number
+    await system.create("CCCCC")
+    request = scheduler_pb2.ListEntityVerdictsRequest(page_size=1)
+    first = await system.users.ListEntityVerdicts(request)
+    request.page_token = first.next_page_token
+    second = await system.users.ListEntityVerdicts(request)
+    assert "" == second.next_page_token
+    assert [
+        scheduler_pb2.EntityVerdict(
+            entity=check.entity,
+            verdict=check.verdict,
+            check=check.name,
+            finish_time=check.finish_time,
+            revision=check.revision,
+        )
+        for check in (checks[2], checks[0])
+    ] == [*first.verdicts, *second.verdicts]
+
+
+async def test_bad_requests_for_verdicts(system: System) -> None:
+    """Unknown verdicts, names of no entity, too many and other queries' tokens are refused."""
+    for fields, message in (
+        ({"verdict": 99}, "unknown verdict 99"),
+        ({"entities": ["checks/AAAAA"]}, "entities/"),
+        ({"entities": ["entities/AAAAA"] * 1001}, "at most 1000"),
+        ({"page_size": -1}, "negative"),
+        ({"page_token": "x"}, "page_token"),
+    ):
+        request = scheduler_pb2.ListEntityVerdictsRequest(**fields)
+        with pytest.raises(InvalidArgumentError, match=message), rpc.remote_errors():
+            await system.users.ListEntityVerdicts(request)
+
+
 async def test_runners_are_listed_with_what_they_hold(system: System) -> None:
     """A runner that was heard of is listed with its slots and checks."""
     runner = FakeRunner(system, slots=3)

@@ -153,6 +153,34 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EntityVerdict:
+    """How an entity is: its newest finished check, in short."""
+
+    entity: str
+    """Key."""
+    verdict: Verdict
+    """Never `CANCELLED`: a check that somebody stopped says nothing about its entity."""
+    check: str
+    """Id."""
+    finish_time: datetime
+    revision: str
+    """Tree id."""
+
+
+def entity_verdict(check: Check) -> EntityVerdict | None:
+    """Gives what a check says about its entity; nothing if it is not finished or was cancelled."""
+    if check.result is None or check.result.verdict is Verdict.CANCELLED:
+        return None
+    return EntityVerdict(
+        entity=check.entity,
+        verdict=check.result.verdict,
+        check=check.id,
+        finish_time=check.finish_time or check.create_time,
+        revision=check.revision,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """A named group of checks."""
 

@@ -15,6 +15,10 @@ _E = TypeVar("_E", State, Verdict)
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 500
+DEFAULT_VERDICTS = 1000
+LARGEST_VERDICTS = 10_000
+MOST_ENTITIES = 1000
+"""Entities that one request for verdicts may name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +80,15 @@ def _member(enum: type[_E], text: str | None, *, prefix: str) -> _E | None:
         raise InvalidArgumentError(f"{text!r} is none of {names}", field="filter") from None
 
 
-def page_size(asked: int) -> int:
-    """Gives the size of a page: 0 means 50, more than 500 is taken as 500.
+def page_size(asked: int, *, default: int = DEFAULT_PAGE, largest: int = LARGEST_PAGE) -> int:
+    """Gives the size of a page: 0 means the default, more than the largest is taken as that.
 
     Raises:
         InvalidArgumentError: It is negative.
     """
     if asked < 0:
         raise InvalidArgumentError(f"page_size is negative: {asked}", field="page_size")
-    return min(asked or DEFAULT_PAGE, LARGEST_PAGE)
+    return min(asked or default, largest)
 
 
 def page_token(last: str, *, query: str) -> str:

@@ -7,6 +7,7 @@ from services.scheduler.sql.outbox import SqlOutbox
 from services.scheduler.sql.queue import SqlQueue
 from services.scheduler.sql.runners import SqlRunners
 from services.scheduler.sql.runs import SqlRuns
+from services.scheduler.sql.verdicts import SqlVerdicts
 
 __all__ = ["Database", "sql_store"]
 
@@ -15,6 +16,7 @@ def sql_store(database: Database, *, announce: Announce) -> Store:
     """Puts the parts of the store over one database together."""
     return Store(
         checks=SqlChecks(database, announce=announce),
+        verdicts=SqlVerdicts(database),
         runs=SqlRuns(database, announce=announce),
         queue=SqlQueue(database),
         outbox=SqlOutbox(database),

@@ -79,7 +79,7 @@ class SqlChecks:
                 raise RuntimeError(message)
             save_attempts(connection, before, after)
             if after.result is not None and before.result is None:
-                save_results(connection, [after])
+                save_results(self._database, connection, [after])
             post(connection, self._announce(before, after))
             return Change(before=before, after=after)
 

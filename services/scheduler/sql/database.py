@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from services.errors import UnavailableError
 from services.scheduler.sql import schema
+from services.scheduler.sql.upgrade import upgrade
 
 T = TypeVar("T")
 
@@ -59,13 +60,13 @@ class Database:
         )
 
     async def prepare(self) -> None:
-        """Makes the tables where they do not exist yet.
+        """Makes the tables where they do not exist yet, and fills those an older version lacked.
 
         Raises:
             UnavailableError: The database cannot be reached.
         """
         try:
-            await self.write(schema.metadata.create_all)
+            await self.write(upgrade)
         except IntegrityError:  # PostgreSQL, where another scheduler made them at the same time
             pass
         except (OSError, DBAPIError) as error:

@@ -19,6 +19,7 @@ from services.scheduler.sql.rows import (
     to_micros,
     values_of,
 )
+from services.scheduler.sql.verdicts import keep_verdicts
 
 _c = schema.checks.c
 _a = schema.attempts.c
@@ -117,7 +118,7 @@ def insert_checks(
         row = {**values_of(numbered), "publications": 0}
         if connection.execute(statement, row).scalar_one_or_none() is not None:
             created.append(numbered)
-    save_results(connection, [check for check in created if check.result is not None])
+    save_results(database, connection, [check for check in created if check.result is not None])
     post(connection, [message for check in created for message in announce(None, check)])
     return created
 
@@ -187,8 +188,8 @@ def save_attempts(connection: Connection, before: Check, after: Check) -> None:
         )
 
 
-def save_results(connection: Connection, finished: Sequence[Check]) -> None:
-    """Stores the results of checks."""
+def save_results(database: Database, connection: Connection, finished: Sequence[Check]) -> None:
+    """Stores the results of checks, and what they say about their entities."""
     results = [(check, check.result) for check in finished if check.result is not None]
     if not results:
         return
@@ -205,6 +206,7 @@ def save_results(connection: Connection, finished: Sequence[Check]) -> None:
             for check, result in results
         ],
     )
+    keep_verdicts(connection, finished, database=database)
     files = [
         {
             "check_id": check.id,

@@ -292,7 +292,31 @@ class FakeScheduler(scheduler_pb2_grpc.SchedulerServiceServicer):
     async def ListEntityVerdicts(
         self, request: Any, context: Any
     ) -> scheduler_pb2.ListEntityVerdictsResponse:
-        raise NotImplementedError
+        self.seen.append(request)
+        self.list_calls += 1
+        newest = {
+            story.check.entity: story.check
+            for story in self.stories.values()
+            if story.check.verdict not in {V.VERDICT_UNSPECIFIED, V.VERDICT_CANCELLED}
+        }
+        found = [
+            scheduler_pb2.EntityVerdict(
+                entity=entity,
+                verdict=check.verdict,
+                check=check.name,
+                finish_time=check.finish_time,
+                revision=check.revision,
+            )
+            for entity, check in sorted(newest.items())
+            if entity > request.page_token
+            and request.verdict in {V.VERDICT_UNSPECIFIED, check.verdict}
+            and (not request.entities or entity in request.entities)
+        ]
+        size = request.page_size or 1000
+        return scheduler_pb2.ListEntityVerdictsResponse(
+            verdicts=found[:size],
+            next_page_token=found[size - 1].entity if len(found) > size else "",
+        )
 
     async def CancelCheck(self, request: Any, context: Any) -> check_pb2.Check:
         self.seen.append(request)

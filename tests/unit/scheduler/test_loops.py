@@ -12,7 +12,8 @@ from services.scheduler.domain.check import Check, State
 from services.scheduler.domain.machine import Retries
 from services.scheduler.domain.names import new_id
 from services.scheduler.loops import Dispatcher, Reconciler, Relay
-from services.scheduler.memory import MemoryBroker, memory_store
+from services.scheduler.memory import memory_store
+from services.scheduler.memory_broker import MemoryBroker
 from services.scheduler.messages import announce
 from services.scheduler.ports import Store
 

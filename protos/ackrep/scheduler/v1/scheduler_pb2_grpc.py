@@ -129,6 +129,7 @@ class SchedulerServiceServicer:
 
     def ListEntityVerdicts(self, request, context):
         """Lists how entities are: the newest finished check of each that has one. Ordered by entity.
+        Cancelled checks say nothing about their entity and are passed over.
         Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

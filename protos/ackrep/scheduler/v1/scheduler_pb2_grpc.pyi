@@ -31,6 +31,7 @@ class SchedulerServiceStub:
     """
     ListEntityVerdicts: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListEntityVerdictsRequest, _scheduler_pb2.ListEntityVerdictsResponse]
     """Lists how entities are: the newest finished check of each that has one. Ordered by entity.
+    Cancelled checks say nothing about their entity and are passed over.
     Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
     """
     CancelCheck: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CancelCheckRequest, _check_pb2.Check]
@@ -100,6 +101,7 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_scheduler_pb2.ListEntityVerdictsRequest, _abc.Awaitable[_scheduler_pb2.ListEntityVerdictsResponse]],
     ) -> _abc.Awaitable[_scheduler_pb2.ListEntityVerdictsResponse]:
         """Lists how entities are: the newest finished check of each that has one. Ordered by entity.
+        Cancelled checks say nothing about their entity and are passed over.
         Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
         """
 
