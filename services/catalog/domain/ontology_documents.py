@@ -1,8 +1,10 @@
 """What a parsed ontology file gives, whatever parser read it: statements, not yet resolved."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 from services.catalog.domain.diagnostics import Problem
 from services.catalog.domain.documents import Position
@@ -130,3 +132,17 @@ class OntologyFile:
     id: str
     """Git blob id."""
     document: OntologyDocument
+
+
+def is_namespace(iri: str) -> bool:
+    """Whether names can stand behind an IRI to make IRIs."""
+    try:
+        parts = urlsplit(iri)
+    except ValueError:
+        return False
+    return (
+        bool(parts.scheme)
+        and bool(parts.netloc or parts.path)
+        and not re.search(r"[\s<>\"{}|\\^`\x00-\x20]", iri)
+        and len(iri) <= 500
+    )

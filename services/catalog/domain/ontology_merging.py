@@ -9,7 +9,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.documents import Position
@@ -32,6 +31,7 @@ from services.catalog.domain.ontology_documents import (
     PropertyStatement,
     Proxy,
     Value,
+    is_namespace,
 )
 
 DEFAULT_NAMESPACE: Final = "https://w3id.org/yet/undefined/ontology#"
@@ -388,20 +388,6 @@ _MAX_SUGGESTIONS: Final = 200
 
 def _namespace_of(document: OntologyDocument) -> str:
     return document.iri if is_namespace(document.iri) else DEFAULT_NAMESPACE
-
-
-def is_namespace(iri: str) -> bool:
-    """Whether names can stand behind an IRI to make IRIs."""
-    try:
-        parts = urlsplit(iri)
-    except ValueError:
-        return False
-    return (
-        bool(parts.scheme)
-        and bool(parts.netloc or parts.path)
-        and not re.search(r"[\s<>\"{}|\\^`\x00-\x20]", iri)
-        and len(iri) <= 500
-    )
 
 
 def _other_names(document: OntologyDocument) -> Iterable[Name]:
