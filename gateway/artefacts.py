@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
 import grpc
 from starlette.requests import Request
@@ -13,56 +11,10 @@ from starlette.routing import Route
 
 from ackrep.scheduler.v1 import scheduler_pb2
 from gateway.context import context_of
-from services import rpc
+from services import media, rpc
 from services.errors import NotFoundError
 
-POLICY = (
-    "sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; "
-    "frame-ancestors 'self'"
-)
-"""Policy of everything that users produced: an origin of its own, and no script."""
-
-INLINE = {
-    "image/png",
-    "image/jpeg",
-    "image/gif",
-    "image/webp",
-    "image/svg+xml",
-    "text/html",
-    "text/plain",
-}
-"""Types that browsers may show; all others are offered for download."""
-
-ALLOWED = INLINE | {
-    "application/json",
-    "application/jsonl",
-    "application/pdf",
-    "application/x-npy",
-    "application/zip",
-    "text/csv",
-}
-"""Types that are told as they are; all others are `application/octet-stream`."""
-
-_BY_SUFFIX = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".svg": "image/svg+xml",
-    ".html": "text/html",
-    ".pdf": "application/pdf",
-    ".csv": "text/csv",
-    ".txt": "text/plain",
-}
 _SHA256 = re.compile("[0-9a-f]{64}")
-
-
-def media_type(stored: str, filename: str) -> str:
-    """Chooses the type to answer with: the stored one where allowed, else one by suffix."""
-    kind = stored.partition(";")[0].strip().lower()
-    if kind in ALLOWED:
-        return kind
-    suffix = PurePosixPath(filename).suffix.lower()
-    return _BY_SUFFIX.get(suffix, "application/octet-stream")
 
 
 async def artefact(request: Request) -> Response:
@@ -79,16 +31,16 @@ async def artefact(request: Request) -> Response:
     with rpc.remote_errors():
         first = await call.read()
     empty = first is grpc.aio.EOF
-    kind = media_type("" if empty else first.content_type, filename)
-    shown = "inline" if kind in INLINE and "download" not in request.query_params else "attachment"
+    kind = media.artefact_type("" if empty else first.content_type, filename)
+    shown = kind in media.INLINE and "download" not in request.query_params
     return StreamingResponse(
         _chunks(call, b"" if empty else first.data, ended=empty),
         media_type=kind,
         headers={
             **_cache_headers(digest),
-            "content-security-policy": POLICY,
+            "content-security-policy": media.POLICY,
             "x-frame-options": "SAMEORIGIN",
-            "content-disposition": f"{shown}; filename*=UTF-8''{quote(filename, safe='')}",
+            "content-disposition": media.disposition(filename, inline=shown),
         },
     )
 

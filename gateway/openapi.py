@@ -55,9 +55,13 @@ def document() -> dict[str, Any]:
     schemas = Schemas(comments)
     paths: dict[str, dict[str, Any]] = {}
     tags = {}
+    named = set()
     for route in RouteTable().routes:
         path, parameters = _path(route)
         operation = _operation(route, parameters, comments, schemas)
+        if operation["operationId"] in named:  # a further way to reach the same rpc
+            operation["operationId"] += route.verb.capitalize()
+        named.add(operation["operationId"])
         paths.setdefault(path, {})[route.verb.lower()] = operation
         service = route.rpc.containing_service
         tags[service.name] = comments.get(service.full_name, "")
@@ -138,7 +142,10 @@ def _path(route: Route) -> tuple[str, list[dict[str, Any]]]:
                 "in": "path",
                 "required": True,
                 "description": f"Last part of `{variable.field}`, which is `{variable.pattern}`.",
-                "schema": {"type": "string", "pattern": "^[^/:]+$"},
+                "schema": {
+                    "type": "string",
+                    "pattern": "^.+$" if "**" in variable.pattern else "^[^/:]+$",
+                },
             }
         )
     return path, parameters
@@ -170,7 +177,17 @@ def _operation(
         }
     else:
         operation["parameters"] += list(_query(route.rpc.input_type, taken, comments, schemas))
-    if route.streams:
+    if route.raw:
+        operation["parameters"].append(
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "`ETag` of what is had already: if it is the same, 304 is answered.",
+                "schema": {"type": "string"},
+            }
+        )
+        operation["responses"]["304"] = {"description": "Not modified."}
+    elif route.streams:
         operation["parameters"].append(
             {
                 "name": "Last-Event-ID",
@@ -183,6 +200,19 @@ def _operation(
 
 
 def _success(route: Route, schemas: Schemas) -> dict[str, Any]:
+    if route.raw:
+        return {
+            "description": "The bytes. A connection that closes early did not send them all.",
+            "headers": {
+                "ETag": {"description": "Names these bytes.", "schema": {"type": "string"}},
+                "Content-Disposition": {
+                    "description": "Whether browsers may show it, and its name.",
+                    "schema": {"type": "string"},
+                },
+            },
+            # Without a schema, as OpenAPI 3.1 writes bytes of any kind.
+            "content": {"*/*": {}},
+        }
     reference = schemas.reference(route.rpc.output_type)
     if not route.streams:
         return {"description": "Done.", "content": {"application/json": {"schema": reference}}}

@@ -1,7 +1,8 @@
 """Path templates of `google.api.http`, as regular expressions over the undecoded path.
 
 The grammar is that of google/api/http.proto: literals, `*`, `**`, `{field}`, `{field=a/*/b}` and a
-`:verb` at the end. A `*` never matches a `:`, so that a verb is never part of a name.
+`:verb` at the end. A `*` never matches a `:`, so that a verb is never part of a name; nor does a
+`**`, but at the very end, where no verb can follow: names of files may have one.
 """
 
 import re
@@ -10,6 +11,7 @@ from urllib.parse import unquote
 
 _SEGMENT = "[^/:]+"
 _REST = "[^:]+"
+_REST_TO_THE_END = "(?s:.+)"
 _TOKEN = re.compile(r"\{([^}=]+)(?:=([^}]*))?\}|(\*\*)|(\*)|([^{}*]+)")
 _ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
 
@@ -62,11 +64,12 @@ def parse(text: str) -> PathTemplate:
     variables: list[Variable] = []
     pattern = ""
     for token in _TOKEN.finditer(text):
-        field, inner, rest, star, literal = token.groups()
+        field, inner, any_rest, star, literal = token.groups()
         if field is not None:
             variables.append(Variable(field, inner or "*"))
-            pattern += f"(?P<v{len(variables) - 1}>{_segments(inner or '*')})"
-        elif rest:
+            rest = _REST_TO_THE_END if token.end() == len(text) else _REST
+            pattern += f"(?P<v{len(variables) - 1}>{_segments(inner or '*', rest=rest)})"
+        elif any_rest:
             pattern += _REST
         elif star:
             pattern += _SEGMENT
@@ -75,8 +78,8 @@ def parse(text: str) -> PathTemplate:
     return PathTemplate(text, re.compile(pattern), tuple(variables))
 
 
-def _segments(text: str) -> str:
-    kinds = {"*": _SEGMENT, "**": _REST}
+def _segments(text: str, *, rest: str) -> str:
+    kinds = {"*": _SEGMENT, "**": rest}
     return "/".join(kinds.get(part) or re.escape(part) for part in text.split("/"))
 
 

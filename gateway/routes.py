@@ -63,6 +63,11 @@ class Route:
         """Whether the answer is a stream."""
         return bool(self.rpc.server_streaming)
 
+    @property
+    def raw(self) -> bool:
+        """Whether the answer is a body as it is, and no JSON."""
+        return self.rpc.output_type.full_name == "google.api.HttpBody"
+
 
 @dataclass(frozen=True)
 class Match:

@@ -105,7 +105,7 @@ class EventStream:
             if first.done():
                 first.result()  # raises an early failure, which has an HTTP status of its own
             sending = asyncio.ensure_future(self._send(first, send))
-            gone = asyncio.ensure_future(_disconnected(receive))
+            gone = asyncio.ensure_future(disconnected(receive))
             try:
                 await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
                 if sending.done():
@@ -134,6 +134,7 @@ class EventStream:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _disconnected(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
+    """Returns when the client is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass

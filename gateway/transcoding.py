@@ -2,7 +2,7 @@
 
 Requests and answers follow protobuf's JSON mapping: 64-bit integers as strings, lowerCamelCase
 out, both spellings in. Errors follow AIP-193 (`gateway.failures`), streams are server-sent events
-(`gateway.sse`).
+(`gateway.sse`), files are their own bytes (`gateway.bodies`).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway import failures, requests, sse
+from gateway import bodies, failures, requests, sse
 from gateway.routes import Match, RouteTable
 from gateway.upstream import Upstream
 from services import errors
@@ -67,12 +67,12 @@ class Transcoder:
                 log.exception(f"{scope['method']} {scope['path']} failed")
             await failures.response_of(failure)(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response | sse.EventStream:
+    async def _answer(self, request: Request) -> Response | sse.EventStream | bodies.Body:
         match = self._match(request)
         request.scope["route_name"] = match.route.template.text
         query = QueryParams(request.url.query).multi_items()
         resume_token = None
-        if match.route.streams:
+        if match.route.streams and not match.route.raw:
             query, resume_token = _resume(query, request.headers)
         message = requests.build(match, query=query, body=await read_body(request))
         if resume_token and hasattr(message, "resume_token"):
@@ -80,6 +80,10 @@ class Transcoder:
         timeout = _timeout(request.headers)
         channel = self._upstream.channel(match.route.peer)
         metadata = (("x-request-id", request.scope.get("request_id", "")),)
+        if match.route.raw:
+            limit = timeout if match.route.streams else _unary(timeout)
+            call = self._callable(channel, match)(message, timeout=limit, metadata=metadata)
+            return bodies.Body(call, request=request, streams=match.route.streams)
         if match.route.streams:
             return sse.EventStream(
                 self._callable(channel, match)(message, timeout=timeout, metadata=metadata),
@@ -87,7 +91,7 @@ class Transcoder:
                 keep_alive=self._keep_alive,
             )
         answer = await self._callable(channel, match)(
-            message, timeout=min(timeout or DEFAULT_TIMEOUT, MAX_TIMEOUT), metadata=metadata
+            message, timeout=_unary(timeout), metadata=metadata
         )
         return _json_answer(match, answer)
 
@@ -155,9 +159,6 @@ async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
 
 
 def _json_answer(match: Match, answer: Message) -> Response:
-    if match.route.rpc.output_type.full_name == "google.api.HttpBody":
-        body: Any = answer
-        return Response(body.data, media_type=body.content_type or "application/octet-stream")
     text = sse.message_json(answer)
     if match.route.response_body:
         field = match.route.rpc.output_type.fields_by_name[match.route.response_body]
@@ -174,6 +175,10 @@ def _resume(
     rest = [(key, value) for key, value in query if key not in _EVENT_ID_PARAMETERS]
     # The header wins: a browser that reconnects knows more than the address it began with.
     return rest, headers.get("last-event-id") or (said[-1] if said else None)
+
+
+def _unary(timeout: float | None) -> float:
+    return min(timeout or DEFAULT_TIMEOUT, MAX_TIMEOUT)
 
 
 def _timeout(headers: Headers) -> float | None:

@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from ackrep.catalog.v1 import catalog_pb2
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
-from gateway import artefacts
 from gateway.context import context_of
 from gateway.failures import HttpError
 from gateway.forms import read_form
@@ -20,6 +19,7 @@ from gateway.pages import entities, latest, plots, tracebacks, words
 from gateway.pages.rendering import page, see_other
 from gateway.pages.transcript import Transcript, transcribe
 from gateway.upstream import Upstream
+from services import media
 from services.errors import InvalidArgumentError, NotFoundError
 from services.rpc import remote_errors
 
@@ -117,7 +117,7 @@ async def check_log(request: Request) -> Response:
         media_type="text/plain; charset=utf-8",
         headers={
             "cache-control": "no-store",
-            "content-security-policy": artefacts.POLICY,
+            "content-security-policy": media.POLICY,
             "x-frame-options": "SAMEORIGIN",
         },
     )

@@ -8,11 +8,15 @@ from collections.abc import AsyncIterator
 import grpc
 
 from ackrep.catalog.v1 import catalog_pb2_grpc as rpc_stubs
+from ackrep.catalog.v1 import content_pb2_grpc as content_stubs
 from services import lifetime, logs, rpc, settings
 from services.catalog.app import Catalog
+from services.catalog.content import Content
 from services.catalog.git import Git, GitObjects
 from services.catalog.metadata import parse_metadata
+from services.catalog.servicer import content as content_servicer
 from services.catalog.servicer.catalog import SERVICE, CatalogServicer
+from services.catalog.servicer.content import ContentServicer
 from services.catalog.settings import Settings
 from services.catalog.sources import source_of
 from services.catalog.sql import opened
@@ -37,10 +41,13 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
     )
     await git.open()
     async with opened(configuration.database_url) as store:
-        catalog = Catalog(source=source, objects=GitObjects(git), store=store, parse=parse_metadata)
+        objects = GitObjects(git)
+        catalog = Catalog(source=source, objects=objects, store=store, parse=parse_metadata)
+        content = Content(catalog=catalog, objects=objects, file_bytes=configuration.file_bytes)
 
         def register(server: grpc.aio.Server) -> None:
             rpc_stubs.add_CatalogServiceServicer_to_server(CatalogServicer(catalog), server)
+            content_stubs.add_ContentServiceServicer_to_server(ContentServicer(content), server)
 
         first = asyncio.create_task(_first_sync(catalog))
         try:
@@ -48,7 +55,7 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 address=configuration.address,
                 token=configuration.token,
                 register=register,
-                services=[SERVICE],
+                services=[SERVICE, content_servicer.SERVICE],
             ) as port:
                 yield port
         finally:

@@ -22,6 +22,8 @@ class Settings:
     """SQLAlchemy URL (sqlite+aiosqlite or postgresql+asyncpg); empty means SQLite in `state`."""
     fetch_timeout: float = 120.0
     """Seconds that reading a remote source may take."""
+    file_bytes: int = 64 * 1024**2
+    """Largest file of an entity that is handed out by itself, in bytes."""
     log_format: str = "pretty"
     """`pretty` or `json` (`ACKREP_LOG_FORMAT`)."""
 

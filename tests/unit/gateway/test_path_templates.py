@@ -22,6 +22,10 @@ from gateway import paths
         ("/v1/{key}", "/v1/a%2Fb", {"key": "a/b"}),
         ("/v1/{entity=entities/*}/closure", "/v1/entities/UX/closure", {"entity": "entities/UX"}),
         ("/v1/{path=files/**}", "/v1/files/a/b/c", {"path": "files/a/b/c"}),
+        ("/v1/{path=**}", "/v1/a:b/c%3Ad%0A", {"path": "a:b/c:d\n"}),
+        ("/v1/{path=**}", "/v1/a%252Fb", {"path": "a%2Fb"}),
+        ("/v1/{path=**}:verb", "/v1/a/b:verb", {"path": "a/b"}),
+        ("/v1/{path=**}:verb", "/v1/a:b/c:verb", None),
         ("/v1/{a.b=x/*}/y/{c}", "/v1/x/1/y/2", {"a.b": "x/1", "c": "2"}),
     ],
 )

@@ -70,14 +70,25 @@ def test_openapi_is_valid() -> None:
 
 def test_openapi_has_every_route() -> None:
     """Each route is an operation with a description from its proto."""
-    operations = [
-        operation for path in openapi.document()["paths"].values() for operation in path.values()
-    ]
-
-    assert {r.rpc.name.lower() for r in RouteTable().routes} == {
-        operation["operationId"].lower() for operation in operations
+    operations = {
+        (verb, path): operation
+        for path, verbs in openapi.document()["paths"].items()
+        for verb, operation in verbs.items()
     }
-    assert all(operation["description"] for operation in operations)
+    ids = [operation["operationId"] for operation in operations.values()]
+
+    assert len(RouteTable().routes) == len(operations) == len(set(ids))
+    assert {r.rpc.name[0].lower() + r.rpc.name[1:] for r in RouteTable().routes} <= set(ids)
+    assert all(operation["description"] for operation in operations.values())
+
+
+def test_openapi_of_files() -> None:
+    """A route that answers with bytes says so, and that it knows `If-None-Match`."""
+    operation = openapi.document()["paths"]["/v1/entities/{entity}/files/{path}"]["get"]
+
+    assert {"*/*": {}} == operation["responses"]["200"]["content"]
+    assert "304" in operation["responses"]
+    assert "If-None-Match" in {parameter["name"] for parameter in operation["parameters"]}
 
 
 def test_openapi_describes_every_field() -> None:

@@ -254,7 +254,9 @@ class UploadRevisionRequest(_message.Message):
     BLOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def manifest(self) -> Global___UploadRevisionRequest.Manifest:
-        """What the tree holds; the first message, and only that."""
+        """What the tree holds: the first message. One that is too large for a message goes on in the
+        next ones, of which only the files count.
+        """
 
     @_builtins.property
     def blob(self) -> Global___UploadRevisionRequest.BlobPart:

@@ -66,8 +66,10 @@ class ContentServiceServicer:
     """
 
     def DownloadFile(self, request, context):
-        """Streams one file of an entity. The initial metadata carries `etag` (the git blob id, quoted),
-        `content-length` and `content-disposition`, which HTTP answers show as headers.
+        """Streams one file of an entity; of a symbolic link, the text of the link. The first message
+        says the content type. The initial metadata carries `etag` (the git blob id, quoted),
+        `x-content-length`, `content-disposition` and `cache-control`, which HTTP answers show as
+        headers. (`content-length` itself has another meaning in gRPC.)
         Fails with `NOT_FOUND` for an unknown entity or file, and `FAILED_PRECONDITION` for a file
         larger than the limit of the catalog.
         """

@@ -21,8 +21,10 @@ class ContentServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     DownloadFile: _aio.UnaryStreamMultiCallable[_content_pb2.DownloadFileRequest, _httpbody_pb2.HttpBody]
-    """Streams one file of an entity. The initial metadata carries `etag` (the git blob id, quoted),
-    `content-length` and `content-disposition`, which HTTP answers show as headers.
+    """Streams one file of an entity; of a symbolic link, the text of the link. The first message
+    says the content type. The initial metadata carries `etag` (the git blob id, quoted),
+    `x-content-length`, `content-disposition` and `cache-control`, which HTTP answers show as
+    headers. (`content-length` itself has another meaning in gRPC.)
     Fails with `NOT_FOUND` for an unknown entity or file, and `FAILED_PRECONDITION` for a file
     larger than the limit of the catalog.
     """
@@ -53,8 +55,10 @@ class ContentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _content_pb2.DownloadFileRequest,
         context: _aio.ServicerContext[_content_pb2.DownloadFileRequest, _abc.AsyncIterator[_httpbody_pb2.HttpBody]],
     ) -> _abc.AsyncIterator[_httpbody_pb2.HttpBody]:
-        """Streams one file of an entity. The initial metadata carries `etag` (the git blob id, quoted),
-        `content-length` and `content-disposition`, which HTTP answers show as headers.
+        """Streams one file of an entity; of a symbolic link, the text of the link. The first message
+        says the content type. The initial metadata carries `etag` (the git blob id, quoted),
+        `x-content-length`, `content-disposition` and `cache-control`, which HTTP answers show as
+        headers. (`content-length` itself has another meaning in gRPC.)
         Fails with `NOT_FOUND` for an unknown entity or file, and `FAILED_PRECONDITION` for a file
         larger than the limit of the catalog.
         """
