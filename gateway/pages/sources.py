@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import grpc
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ackrep.catalog.v1 import catalog_pb2
+from ackrep.catalog.v1 import catalog_pb2, content_pb2
 from gateway.context import context_of
 from gateway.pages.latest import TIMEOUT
 from gateway.pages.rendering import page
@@ -44,7 +43,7 @@ async def source(request: Request) -> Response:
         listed = next((file for file in entity.files if file.path == path), None)
         if listed is None:
             raise NotFoundError(f"{key} has no file {path}")
-        data = b"" if listed.size > MAX_BYTES else await _read(upstream.catalog, entity.tree, path)
+        data = b"" if listed.size > MAX_BYTES else await _read(upstream.content, entity, path)
     text = None
     if listed.size <= MAX_BYTES and b"\0" not in data:
         text = data.decode("utf-8", "replace")
@@ -57,19 +56,13 @@ async def source(request: Request) -> Response:
     )
 
 
-async def _read(catalog: Any, tree: str, path: str) -> bytes:
-    """Reads one file out of a tree's stream."""
-    call = catalog.FetchTrees(catalog_pb2.FetchTreesRequest(trees=[tree]), timeout=TIMEOUT)
-    data = bytearray()
-    try:
-        while (part := await call.read()) is not grpc.aio.EOF:
-            if part.path == path and not part.tree_end:
-                data += part.data
-                if not part.more:
-                    break
-    finally:
-        call.cancel()
-    return bytes(data)
+async def _read(content: Any, entity: catalog_pb2.Entity, path: str) -> bytes:
+    """Reads one file, at the revision that the entity was read at."""
+    call = content.DownloadFile(
+        content_pb2.DownloadFileRequest(entity=entity.name, path=path, revision=entity.revision),
+        timeout=TIMEOUT,
+    )
+    return b"".join([part.data async for part in call])
 
 
 def highlighted(text: str, path: str) -> list[Markup]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import grpc
 
-from ackrep.catalog.v1 import catalog_pb2_grpc
+from ackrep.catalog.v1 import catalog_pb2_grpc, content_pb2_grpc
 from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
 from ackrep.scheduler.v1 import scheduler_pb2_grpc
 from services import rpc
 from tests.unit.gateway.fake_catalog import FakeCatalog
+from tests.unit.gateway.fake_content import FakeContent
 from tests.unit.gateway.fake_scheduler import FakeScheduler
 
 TOKEN = "a-token-of-tests"
@@ -49,6 +50,7 @@ class FakeServices:
     """The three services and where they listen."""
 
     catalog: FakeCatalog
+    content: FakeContent
     scheduler: FakeScheduler
     runner: FakeRunner
     address: str
@@ -58,9 +60,11 @@ class FakeServices:
 async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
     """Serves all three on one port."""
     catalog, scheduler, runner = FakeCatalog(), FakeScheduler(pace=pace), FakeRunner()
+    content = FakeContent()
 
     def register(server: grpc.aio.Server) -> None:
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, server)
+        content_pb2_grpc.add_ContentServiceServicer_to_server(content, server)
         scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server(scheduler, server)
         runner_pb2_grpc.add_RunnerServiceServicer_to_server(runner, server)
 
@@ -75,4 +79,4 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
         ],
         grace=0.1,
     ) as port:
-        yield FakeServices(catalog, scheduler, runner, f"127.0.0.1:{port}")
+        yield FakeServices(catalog, content, scheduler, runner, f"127.0.0.1:{port}")
