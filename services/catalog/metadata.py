@@ -2,9 +2,11 @@
 
 Only the nodes of PyYAML are used, never its constructors: known fields keep the text as written
 (a key `28500` is no number), tags that would build objects are refused, and aliases are expanded
-only as far as a bounded number of values allows.
+only as far as a bounded number of values allows. Files in the common form are read by a quicker
+parser (`quick_metadata`) to the same result.
 """
 
+import functools
 import math
 import re
 from typing import Any, Final
@@ -17,21 +19,34 @@ from services.catalog.domain.documents import (
     MAX_METADATA_BYTES,
     TEXT_FIELDS,
     Document,
+    Places,
     Position,
 )
 from services.catalog.domain.entities import Value
+from services.catalog.quick_metadata import UNINDENTED, quick_values
 
 MAX_VALUES: Final = 20_000
 """Values of one document, aliases expanded; more is a YAML bomb."""
-MAX_DEPTH: Final = 50
+MAX_DEPTH: Final = 20
+"""Collections in each other; the messages that carry metadata bear 32."""
+MAX_PROBLEMS: Final = 100
+"""Problems of one file that are kept."""
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE: Final = "tag:yaml.org,2002:"
 _SCALARS: Final = {
-    _CORE + name for name in ("str", "int", "float", "bool", "null", "timestamp", "binary", "value")
+    _CORE + name
+    for name in ("str", "int", "float", "bool", "null", "timestamp", "binary", "value", "merge")
 }
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-"""Characters that UTF-8 or PostgreSQL cannot hold."""
+_CONTROL: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+"""What UTF-8, PostgreSQL or terminals cannot hold, or what changes how other text looks."""
+_OPENING: Final = re.compile(r"[\[{]|[-?:](?=\s|$)", re.MULTILINE)
+"""Each collection begins with at least one of these."""
+_SAFE_DEPTH: Final = 500
+"""Collections in each other that PyYAML's C composer, which recurses, surely survives."""
+_LINE_END: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,14})")
 _TRUE: Final = {"yes", "true", "on"}
 
@@ -44,6 +59,20 @@ class _RefusedError(Exception):
 
 def parse_metadata(content: bytes) -> Document:
     """Parses one file. Never raises for its content: what is wrong is in the document."""
+    values = quick_values(content)
+    if values is not None:
+        return Document(values=values, locate=functools.partial(locate, content))
+    return parse_carefully(content)
+
+
+def locate(content: bytes) -> Places:
+    """Where everything in a file is written."""
+    document = parse_carefully(content)
+    return document.locate() if document.locate is not None else Places()
+
+
+def parse_carefully(content: bytes) -> Document:
+    """Parses one file by PyYAML's nodes, whatever it holds."""
     if len(content) > MAX_METADATA_BYTES:
         return _unusable(
             Problem(
@@ -66,8 +95,7 @@ def parse_metadata(content: bytes) -> Document:
             )
         )
     try:
-        node = _compose(text)
-        return _Reader().document(node)
+        return _Reader(text).document(_compose(text))
     except _RefusedError as refusal:
         return _unusable(refusal.problem)
     except yaml.YAMLError as error:
@@ -81,7 +109,8 @@ def _unusable(problem: Problem) -> Document:
 
 
 def _compose(text: str) -> yaml.Node | None:
-    _check_depth(text)
+    if sum(1 for _ in _OPENING.finditer(text)) > _SAFE_DEPTH:
+        _check_depth(text)
     loader = _LOADER(text)
     try:
         node: yaml.Node | None = loader.get_single_node()
@@ -141,10 +170,15 @@ def _place(mark: Any) -> Position:
 class _Reader:
     """Turns the nodes of one document into plain values."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines: list[str] | None = None
         self._problems: list[Problem] = []
         self._positions: dict[str, Position] = {}
+        self._names: dict[str, Position] = {}
         self._count = 0
+        self._field = ""
+        self._told: set[tuple[str, int, int]] = set()
 
     def document(self, root: yaml.Node | None) -> Document:
         if not isinstance(root, yaml.MappingNode):
@@ -160,23 +194,25 @@ class _Reader:
             )
         self._check_tag(root, {_CORE + "map"})
         values: dict[str, Value] = {}
-        for name, value_node in self._pairs(root, depth=0):
+        for name, name_node, value_node in self._pairs(root):
+            self._field = name
+            self._names[name] = _position(name_node)
             self._positions[name] = _position(value_node)
-            values[name] = self._field(name, value_node)
-        return Document(values=values, positions=self._positions, problems=tuple(self._problems))
+            values[name] = self._read(name, value_node)
+        places = Places(values=self._positions, names=self._names)
+        return Document(
+            values=values, problems=tuple(self._problems), locate=functools.partial(_kept, places)
+        )
 
-    def _field(self, name: str, node: yaml.Node) -> Value:
+    def _read(self, name: str, node: yaml.Node) -> Value:
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value[:MAX_VALUES]):
                 self._positions[f"{name}[{index}]"] = _position(item)
-        if name in TEXT_FIELDS or name in LIST_FIELDS:
-            return self._value(node, depth=1, as_text=True)
-        return self._value(node, depth=1, as_text=False)
+        return self._value(node, depth=1, as_text=name in TEXT_FIELDS or name in LIST_FIELDS)
 
-    def _pairs(self, node: yaml.MappingNode, *, depth: int) -> list[tuple[str, yaml.Node]]:
-        """Names and value nodes; of a name written twice the last one counts, as YAML does it."""
-        pairs: dict[str, yaml.Node] = {}
-        lines: dict[str, int] = {}
+    def _pairs(self, node: yaml.MappingNode) -> list[tuple[str, yaml.Node, yaml.Node]]:
+        """Names and values; of a name written twice the last value counts, as YAML does it."""
+        pairs: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         for name_node, value_node in node.value:
             if not isinstance(name_node, yaml.ScalarNode):
                 raise _RefusedError(
@@ -188,34 +224,29 @@ class _Reader:
                         remedy="write `name: value`",
                     )
                 )
-            self._check_tag(name_node, {*_SCALARS, _CORE + "merge"})
-            name = _clean(name_node.value)
-            position = _position(name_node)
+            self._check_tag(name_node, _SCALARS)
+            name = self._clean(name_node)
             if name in pairs:
-                self._problems.append(
-                    Problem(
-                        code="duplicate-field",
-                        line=position.line,
-                        column=position.column,
-                        field=name[:100],
-                        message=f"{name[:100]} is written in line {lines[name]} already; "
-                        "the last one counts",
-                        remedy="remove one of them",
-                    )
+                line = _position(pairs[name][0]).line
+                self._report(
+                    "duplicate-field",
+                    _position(name_node),
+                    name,
+                    f"{name[:100]} is written in line {line} already; the last one counts",
+                    "remove one of them",
                 )
-            lines[name] = position.line
-            pairs[name] = value_node
-        return list(pairs.items())
+            pairs[name] = (name_node, value_node)
+        return [(name, *nodes) for name, nodes in pairs.items()]
 
     def _value(self, node: yaml.Node, *, depth: int, as_text: bool) -> Value:
         self._count += 1
         if self._count > MAX_VALUES:
             raise _RefusedError(_bomb(_position(node), f"it has more than {MAX_VALUES} values"))
-        if depth > MAX_DEPTH:
-            raise _RefusedError(_bomb(_position(node), "it is nested too deeply"))
         if isinstance(node, yaml.ScalarNode):
             self._check_tag(node, _SCALARS)
-            return _scalar(node, as_text=as_text)
+            return self._scalar(node, as_text=as_text)
+        if depth >= MAX_DEPTH:
+            raise _RefusedError(_bomb(_position(node), "it is nested too deeply"))
         if isinstance(node, yaml.SequenceNode):
             self._check_tag(node, {_CORE + "seq"})
             return [self._value(item, depth=depth + 1, as_text=as_text) for item in node.value]
@@ -223,8 +254,66 @@ class _Reader:
         self._check_tag(node, {_CORE + "map"})
         return {
             name: self._value(item, depth=depth + 1, as_text=as_text)
-            for name, item in self._pairs(node, depth=depth)
+            for name, _, item in self._pairs(node)
         }
+
+    def _scalar(self, node: yaml.ScalarNode, *, as_text: bool) -> Value:
+        if node.start_mark.line != node.end_mark.line and node.style in ("'", '"'):
+            self._check_indentation(node)
+        kind = node.tag.removeprefix(_CORE)
+        if kind == "null":
+            return None
+        text = self._clean(node)
+        return text if as_text else _typed(text, kind)
+
+    def _clean(self, node: yaml.ScalarNode) -> str:
+        text: str = node.value
+        if text.isprintable():
+            return text
+        clean = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+        if clean != text:
+            found = _CONTROL.search(text)
+            sign = ord(found[0]) if found is not None else 0
+            self._report(
+                "control-character",
+                _position(node),
+                self._field,
+                f"the text holds the control character U+{sign:04X}; it is replaced",
+                "remove it",
+            )
+        return clean
+
+    def _check_indentation(self, node: yaml.ScalarNode) -> None:
+        if self._lines is None:
+            self._lines = _LINE_END.split(self._text)
+        for number in range(node.start_mark.line + 1, node.end_mark.line + 1):
+            if number < len(self._lines) and UNINDENTED.match("\n" + self._lines[number]):
+                self._report(
+                    "unindented-text",
+                    Position(line=number + 1, column=1),
+                    self._field,
+                    "the quoted text goes on at the beginning of a line, which some YAML readers "
+                    "refuse",
+                    "indent the lines that follow the first one",
+                )
+                return
+
+    def _report(self, code: str, position: Position, name: str, message: str, remedy: str) -> None:
+        """Reports once for each place, and not without end."""
+        place = (code, position.line, position.column)
+        if place in self._told or len(self._told) >= MAX_PROBLEMS:
+            return
+        self._told.add(place)
+        self._problems.append(
+            Problem(
+                code=code,
+                line=position.line,
+                column=position.column,
+                field=name[:100],
+                message=message,
+                remedy=remedy,
+            )
+        )
 
     def _check_tag(self, node: yaml.Node, allowed: set[str]) -> None:
         if node.tag not in allowed:
@@ -234,19 +323,14 @@ class _Reader:
                     code="yaml-tag-refused",
                     line=position.line,
                     column=position.column,
-                    message=f"the YAML tag {_clean(node.tag)[:100]} is refused",
+                    message=f"the YAML tag {_CONTROL.sub('?', node.tag)[:100]} is refused",
                     remedy="write plain values, without tags",
                 )
             )
 
 
-def _scalar(node: yaml.ScalarNode, *, as_text: bool) -> Value:
-    text: str = node.value
-    kind = node.tag.removeprefix(_CORE)
-    if kind == "null":
-        return None
-    if as_text:
-        return _clean(text)
+def _typed(text: str, kind: str) -> Value:
+    """What JSON can say of a plain value, else its text."""
     if kind == "bool":
         return text.lower() in _TRUE
     if kind == "int" and _INTEGER.fullmatch(text):
@@ -255,10 +339,10 @@ def _scalar(node: yaml.ScalarNode, *, as_text: bool) -> Value:
         try:
             number = float(text)
         except ValueError:
-            return _clean(text)
-        return number if math.isfinite(number) else _clean(text)
-    return _clean(text)
+            return text
+        return number if math.isfinite(number) else text
+    return text
 
 
-def _clean(text: str) -> str:
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+def _kept(places: Places) -> Places:
+    return places

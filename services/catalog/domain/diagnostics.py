@@ -1,60 +1,13 @@
-"""What can be wrong in a data repository: every code, how bad it is, and what to do about it."""
+"""What can be wrong in a data repository, and where it is."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
+from services.catalog.domain.codes import CODES, Severity
 
-class Severity(IntEnum):
-    """How bad it is; the numbers are those of the protocol."""
+__all__ = ["SEVERITIES", "Diagnostic", "Problem", "Severity"]
 
-    ERROR = 1
-    """The entity, or a reference of it, cannot be used."""
-    WARNING = 2
-    """Works, but is not as it should be."""
-    INFO = 3
-    """Worth knowing."""
-
-
-SEVERITIES: Final = {
-    "yaml-syntax": Severity.ERROR,
-    "yaml-not-utf8": Severity.ERROR,
-    "yaml-tag-refused": Severity.ERROR,
-    "yaml-too-large": Severity.ERROR,
-    "yaml-not-a-mapping": Severity.ERROR,
-    "duplicate-field": Severity.WARNING,
-    "missing-key": Severity.ERROR,
-    "invalid-key": Severity.ERROR,
-    "duplicate-key": Severity.ERROR,
-    "missing-type": Severity.ERROR,
-    "unknown-type": Severity.ERROR,
-    "missing-name": Severity.ERROR,
-    "wrong-field-type": Severity.WARNING,
-    "too-long": Severity.WARNING,
-    "dangling-reference": Severity.ERROR,
-    "wrong-reference-type": Severity.ERROR,
-    "unknown-environment": Severity.ERROR,
-    "no-environment": Severity.WARNING,
-    "missing-file": Severity.ERROR,
-    "missing-content": Severity.ERROR,
-    "metadata-not-a-file": Severity.ERROR,
-    "entity-at-root": Severity.WARNING,
-    "odd-name": Severity.WARNING,
-    "odd-entity-path": Severity.ERROR,
-    "symlink": Severity.INFO,
-    "symlink-outside": Severity.WARNING,
-    "submodule-ignored": Severity.WARNING,
-    "unreadable-file": Severity.WARNING,
-    "unknown-tag": Severity.WARNING,
-    "ontology-structure": Severity.ERROR,
-    "ontology-namespace": Severity.WARNING,
-    "ontology-bad-name": Severity.ERROR,
-    "ontology-duplicate-class": Severity.WARNING,
-    "ontology-unknown-superclass": Severity.ERROR,
-    "ontology-unknown-name": Severity.WARNING,
-    "ontology-cycle": Severity.ERROR,
-    "ontology-unknown-statement": Severity.INFO,
-}
+SEVERITIES: Final = {name: code.severity for name, code in CODES.items()}
 """Every code with its severity."""
 
 
@@ -92,6 +45,11 @@ class Problem:
     field: str = ""
     message: str
     remedy: str
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        return SEVERITIES[self.code]
 
     def at(self, path: str, *, key: str = "") -> Diagnostic:
         """The diagnostic of this problem in a file."""

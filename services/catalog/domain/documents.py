@@ -1,11 +1,13 @@
 """What a parsed `metadata.yml` gives, whatever parser read it, and what its fields mean."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from services.catalog.domain.diagnostics import Problem
 from services.catalog.domain.entities import EntityType, Value
+from services.catalog.domain.schema import LISTS, SCHEMA, Kind
 
 MAX_METADATA_BYTES: Final = 256 * 1024
 """Larger `metadata.yml` are not read."""
@@ -20,74 +22,63 @@ class Position:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where everything in a document is written."""
+
+    values: Mapping[str, Position] = field(default_factory=dict)
+    """Of a field's value (`name`) and of a list's items (`tag_list[0]`)."""
+    names: Mapping[str, Position] = field(default_factory=dict)
+    """Of a field's name."""
+
+
+_NOWHERE: Final = Places()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Document:
     """Plain values of a `metadata.yml`, where each stands, and what is wrong with the YAML.
 
-    Fields in `TEXT_FIELDS` hold the text as written, also where YAML alone would make a number or
-    a date of it; those in `LIST_FIELDS` hold lists, whose items are texts likewise.
+    Fields of `SCHEMA` that hold text have it as written, also where YAML alone would make a number
+    or a date of it; those that hold lists have lists, whose items are texts likewise.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
-    positions: Mapping[str, Position] = field(default_factory=dict)
-    """Of a field's value (`name`) and of a list's items (`tag_list[0]`)."""
     problems: tuple[Problem, ...] = ()
     usable: bool = True
     """False where no values could be read."""
+    locate: Callable[[], Places] | None = field(default=None, compare=False, repr=False)
+    """Finds out where everything is written: later than the values, and only if asked for."""
+
+    @cached_property
+    def _places(self) -> Places:
+        return self.locate() if self.locate is not None else _NOWHERE
 
     def position(self, name: str, *, item: int | None = None) -> Position:
-        """Where a field, or an item of its list, stands; 0, 0 if it is not there."""
+        """Where a field's value, or an item of its list, stands; 0, 0 if it is not there."""
+        places = self._places.values
         if item is not None:
-            found = self.positions.get(f"{name}[{item}]")
+            found = places.get(f"{name}[{item}]")
             if found is not None:
                 return found
-        return self.positions.get(name, Position())
+        return places.get(name, Position())
+
+    def name_position(self, name: str) -> Position:
+        """Where a field's name stands; 0, 0 if it is not there."""
+        return self._places.names.get(name, Position())
 
 
 MAX_LENGTHS: Final = {
-    "key": 100,
-    "type": 100,
-    "predecessor_key": 100,
-    "name": 300,
-    "short_description": 2_000,
-    "version": 100,
-    "creator": 500,
-    "creation_date": 100,
-    "external_references": 10_000,
-    "notes": 50_000,
-    "estimated_runtime": 100,
-    "compatible_environment": 100,
-    "merge_request": 100,
-    "solution_file": 500,
-    "postprocessing_file": 500,
-    "problem_file": 500,
-    "system_model_file": 500,
-    "simulation_file": 500,
-    "notebook_file": 500,
+    one.name: one.max_length
+    for one in SCHEMA.values()
+    if one.kind not in LISTS and one.kind is not Kind.DATA
 }
 """Fields that hold one text, with the number of characters above which we complain."""
 TEXT_FIELDS: Final = frozenset(MAX_LENGTHS)
-LIST_FIELDS: Final = frozenset(
-    {
-        "tag_list",
-        "editor_list",
-        "solved_problem_list",
-        "method_package_list",
-        "problemclass_list",
-        "related_system_models_list",
-        "compatible_environment_list",
-    }
-)
+LIST_FIELDS: Final = frozenset(one.name for one in SCHEMA.values() if one.kind in LISTS)
 """Fields that hold a list of texts."""
-MAX_ITEM_LENGTH: Final = 500
 
 REFERENCE_FIELDS: Final[Mapping[str, EntityType | None]] = {
-    "predecessor_key": None,
-    "solved_problem_list": EntityType.PROBLEM_SPECIFICATION,
-    "method_package_list": EntityType.METHOD_PACKAGE,
-    "problemclass_list": EntityType.PROBLEM_CLASS,
-    "related_system_models_list": EntityType.SYSTEM_MODEL,
-    "compatible_environment": EntityType.ENVIRONMENT_SPECIFICATION,
-    "compatible_environment_list": EntityType.ENVIRONMENT_SPECIFICATION,
+    one.name: one.refers_to for one in SCHEMA.values() if one.refers
 }
 """Fields that name other entities by key, with the type these have to be of (None: any)."""
 CLOSURE_FIELDS: Final = frozenset(
@@ -96,11 +87,11 @@ CLOSURE_FIELDS: Final = frozenset(
 """References whose folders a check can see, followed transitively."""
 
 FILE_FIELDS: Final[Mapping[EntityType, Mapping[str, str]]] = {
-    EntityType.SYSTEM_MODEL: {
-        "system_model_file": "system_model.py",
-        "simulation_file": "simulation.py",
-    },
-    EntityType.PROBLEM_SPECIFICATION: {"problem_file": "problem.py"},
-    EntityType.PROBLEM_SOLUTION: {"solution_file": "solution.py"},
+    type_: {
+        one.name: one.default
+        for one in SCHEMA.values()
+        if one.kind is Kind.FILE and type_ in one.types and one.default
+    }
+    for type_ in EntityType
 }
 """Files that entities of a type must have: the field that names each, and its usual name."""

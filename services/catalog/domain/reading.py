@@ -1,20 +1,20 @@
 """Reads one entity from its parsed metadata, tolerant in what it takes, strict in what it says."""
 
-import datetime
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from services.catalog.domain.diagnostics import Problem
-from services.catalog.domain.documents import (
-    LIST_FIELDS,
-    MAX_ITEM_LENGTH,
-    MAX_LENGTHS,
-    REFERENCE_FIELDS,
-    TEXT_FIELDS,
-    Document,
-)
-from services.catalog.domain.entities import KEY, Entity, EntityType, Reference, Value
+from services.catalog.domain.documents import LIST_FIELDS, REFERENCE_FIELDS, Document
+from services.catalog.domain.entities import Entity, Reference, Value
+from services.catalog.domain.field_names import check_names
+from services.catalog.domain.field_values import CHECKS, ITEM_CHECKS, iso_date
+from services.catalog.domain.identity import read_key, read_title, read_type
+from services.catalog.domain.schema import LISTS, SCHEMA, Field, Kind
 
-_TYPES = ", ".join(EntityType)
+MAX_ITEMS = 500
+"""Items of a list that are read."""
+MAX_PROBLEMS = 50
+"""Problems of one file that are told."""
 
 
 def read_entity(
@@ -27,63 +27,39 @@ def read_entity(
         path: The entity's folder.
         tree: Git tree id of the folder.
     """
-    problems = list(document.problems)
     if not document.usable:
-        return None, tuple(problems)
+        return None, document.problems
+    problems = list(document.problems)
     metadata = _normalised(document, problems)
-    key = _key(document, metadata, problems)
-    type_ = _type(document, metadata, problems)
-    title = _text(metadata, "name")
-    if not title:
-        problems.append(
-            _problem(
-                document,
-                "missing-name",
-                "name",
-                "the entity has no name",
-                "add `name:` with a short title",
-            )
+    key = read_key(document, _text(metadata, "key"), problems)
+    type_ = read_type(document, _text(metadata, "type"), problems)
+    title = read_title(document, _text(metadata, "name"), type_, problems)
+    check_names(document, type_, problems)
+    entity = None
+    if key is not None and type_ is not None:
+        entity = Entity(
+            key=key,
+            type=type_,
+            title=title or key,
+            short_description=_text(metadata, "short_description"),
+            path=path,
+            tree=tree,
+            creator=_text(metadata, "creator"),
+            creation_date=iso_date(_text(metadata, "creation_date")),
+            version=_text(metadata, "version"),
+            tags=tuple(dict.fromkeys(texts(metadata, "tag_list"))),
+            notes=_text(metadata, "notes"),
+            estimated_runtime=_text(metadata, "estimated_runtime"),
+            references=tuple(_references(metadata)),
+            metadata=metadata,
         )
-    if key is None or type_ is None:
-        return None, tuple(problems)
-    entity = Entity(
-        key=key,
-        type=type_,
-        title=title or key,
-        short_description=_text(metadata, "short_description"),
-        path=path,
-        tree=tree,
-        creator=_text(metadata, "creator"),
-        creation_date=iso_date(_text(metadata, "creation_date")),
-        version=_text(metadata, "version"),
-        tags=tuple(dict.fromkeys(texts(metadata, "tag_list"))),
-        notes=_text(metadata, "notes"),
-        estimated_runtime=_text(metadata, "estimated_runtime"),
-        references=tuple(_references(metadata)),
-        metadata=metadata,
-    )
-    return entity, tuple(problems)
-
-
-def iso_date(text: str) -> str:
-    """A date in ISO 8601 where it can be understood, else as written."""
-    try:
-        if len(text) <= len("2022-05-17"):
-            return datetime.date.fromisoformat(text).isoformat()
-        return datetime.datetime.fromisoformat(text).isoformat()
-    except ValueError:
-        pass
-    try:
-        naive = datetime.datetime.strptime(text, "%d.%m.%Y")  # noqa: DTZ007  # only its date is used
-    except ValueError:
-        return text
-    return naive.date().isoformat()
+    return entity, _bounded(problems)
 
 
 def texts(metadata: Mapping[str, Value], name: str) -> list[str]:
     """The items of a list field of normalised metadata."""
     value = metadata.get(name)
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, list | tuple):
         return [item for item in value if isinstance(item, str)]
     return []
 
@@ -93,70 +69,94 @@ def _text(metadata: Mapping[str, Value], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _problem(
-    document: Document, code: str, name: str, message: str, remedy: str, *, item: int | None = None
-) -> Problem:
-    position = document.position(name, item=item)
-    return Problem(
-        code=code,
-        line=position.line,
-        column=position.column,
-        field=name,
-        message=message,
-        remedy=remedy,
+def _bounded(problems: list[Problem]) -> tuple[Problem, ...]:
+    more = len(problems) - MAX_PROBLEMS
+    if more <= 0:
+        return tuple(problems)
+    problems.sort(key=lambda one: one.severity)
+    rest = Problem(
+        code="too-many-problems",
+        message=f"{more} more problems of this file are not told",
+        remedy="correct the others first",
     )
+    return (*problems[:MAX_PROBLEMS], rest)
+
+
+# Values -----------------------------------------------------------------------------------------
 
 
 def _normalised(document: Document, problems: list[Problem]) -> dict[str, Value]:
     """Metadata in which known fields have their kind: text, or list of texts without blanks."""
     result: dict[str, Value] = {}
     for name, value in document.values.items():
-        if name in TEXT_FIELDS:
-            result[name] = _normalised_text(document, name, value, problems)
-        elif name in LIST_FIELDS:
-            result[name] = list(_normalised_list(document, name, value, problems))
-        else:
+        field = SCHEMA.get(name)
+        if field is None or field.kind is Kind.DATA:
             result[name] = value
+        elif field.kind in LISTS or (
+            field.kind is Kind.REFERENCES and isinstance(value, list | tuple)
+        ):
+            result[name] = _list(document, field, value, problems)
+        else:
+            result[name] = _line_or_text(document, field, value, problems)
     return result
 
 
-def _normalised_text(document: Document, name: str, value: Value, problems: list[Problem]) -> str:
+def _line_or_text(document: Document, field: Field, value: Value, problems: list[Problem]) -> str:
     if value is None:
-        return ""
+        value = ""
     if not isinstance(value, str):
         problems.append(
             _problem(
                 document,
                 "wrong-field-type",
-                name,
-                f"{name} is to be one text, not a {_kind(value)}; it is taken as empty",
-                f"write `{name}: some text`",
+                field.name,
+                f"{field.name} is to be one text, not a {_kind(value)}; it is taken as empty",
+                f"write `{field.name}: some text`",
             )
         )
         return ""
     text = value.strip()
-    if len(text) > MAX_LENGTHS[name]:
+    if not text:
+        if field.wanted:
+            problems.append(
+                _problem(
+                    document,
+                    "empty-field",
+                    field.name,
+                    f"{field.name} is left empty",
+                    f"fill it in: {field.meaning}",
+                )
+            )
+        return ""
+    if field.kind is not Kind.TEXT and not text.isprintable():
+        text = " ".join(text.split())
+    if len(text) > field.max_length:
         problems.append(
             _problem(
                 document,
                 "too-long",
-                name,
-                f"{name} has {len(text)} characters; more than {MAX_LENGTHS[name]} are too many",
+                field.name,
+                f"{field.name} has {len(text)} characters; "
+                f"only the first {field.max_length} are kept",
                 "shorten it, and put long text into a file of the entity",
             )
         )
+        text = text[: field.max_length]
+    elif field.name in CHECKS:
+        found = CHECKS[field.name](text)
+        if found is not None:
+            problems.append(_placed(document, found, field.name))
     return text
 
 
-def _normalised_list(
-    document: Document, name: str, value: Value, problems: list[Problem]
-) -> Iterator[str]:
+def _list(document: Document, field: Field, value: Value, problems: list[Problem]) -> list[str]:
+    name = field.name
     items: Sequence[Value]
     if value is None:
-        return
+        return []
     if isinstance(value, str):
         if not value.strip():
-            return
+            return []
         problems.append(
             _problem(
                 document,
@@ -171,7 +171,18 @@ def _normalised_list(
         items = value
     else:
         items = [value]
-    for index, item in enumerate(items):
+    if len(items) > MAX_ITEMS:
+        problems.append(
+            _problem(
+                document,
+                "too-long",
+                name,
+                f"{name} has {len(items)} items; only the first {MAX_ITEMS} are read",
+                "shorten it",
+            )
+        )
+    result = []
+    for index, item in enumerate(items[:MAX_ITEMS]):
         if item is None:
             continue
         if not isinstance(item, str):
@@ -187,20 +198,32 @@ def _normalised_list(
             )
             continue
         text = item.strip()
-        if len(text) > MAX_ITEM_LENGTH:
-            problems.append(
-                _problem(
-                    document,
-                    "too-long",
-                    name,
-                    f"an item of {name} has {len(text)} characters; "
-                    f"more than {MAX_ITEM_LENGTH} are too many",
-                    "shorten it",
-                    item=index,
-                )
-            )
         if text:
-            yield text
+            result.append(_item(document, field, text, index, problems))
+    return result
+
+
+def _item(document: Document, field: Field, text: str, index: int, problems: list[Problem]) -> str:
+    if not text.isprintable():
+        text = " ".join(text.split())
+    if len(text) > field.max_length:
+        problems.append(
+            _problem(
+                document,
+                "too-long",
+                field.name,
+                f"an item of {field.name} has {len(text)} characters; "
+                f"only the first {field.max_length} are kept",
+                "shorten it",
+                item=index,
+            )
+        )
+        text = text[: field.max_length]
+    elif field.name in ITEM_CHECKS:
+        found = ITEM_CHECKS[field.name](text)
+        if found is not None:
+            problems.append(_placed(document, found, field.name, item=index))
+    return text
 
 
 def _kind(value: Value) -> str:
@@ -213,54 +236,18 @@ def _kind(value: Value) -> str:
     return "list"
 
 
-def _key(document: Document, metadata: Mapping[str, Value], problems: list[Problem]) -> str | None:
-    key = _text(metadata, "key")
-    if not key:
-        problems.append(
-            _problem(
-                document,
-                "missing-key",
-                "key",
-                "the entity has no key, so that nothing can refer to it",
-                "add `key:` with 5 characters of A-Z and 0-9 (`ackrep key` makes one)",
-            )
-        )
-        return None
-    if KEY.fullmatch(key):
-        return key
-    remedy = "use 5 characters of A-Z and 0-9 (`ackrep key` makes one)"
-    if KEY.fullmatch(key.upper()):
-        remedy = f"write it in capitals: {key.upper()}"
-    problems.append(
-        _problem(document, "invalid-key", "key", f"{key[:40]!r} is no valid key", remedy)
-    )
-    return None
+def _problem(
+    document: Document, code: str, name: str, message: str, remedy: str, *, item: int | None = None
+) -> Problem:
+    return _placed(document, Problem(code=code, message=message, remedy=remedy), name, item=item)
 
 
-def _type(
-    document: Document, metadata: Mapping[str, Value], problems: list[Problem]
-) -> EntityType | None:
-    name = _text(metadata, "type")
-    if not name:
-        problems.append(
-            _problem(
-                document, "missing-type", "type", "the entity has no type", f"add one of: {_TYPES}"
-            )
-        )
-        return None
-    try:
-        return EntityType(name)
-    except ValueError:
-        problems.append(
-            _problem(
-                document,
-                "unknown-type",
-                "type",
-                f"{name[:40]!r} is no type of entity",
-                f"use one of: {_TYPES}",
-            )
-        )
-        return None
+def _placed(document: Document, problem: Problem, name: str, *, item: int | None = None) -> Problem:
+    position = document.position(name, item=item)
+    return replace(problem, line=position.line, column=position.column, field=name)
+
+
+# References -------------------------------------------------------------------------------------
 
 
 def _references(metadata: Mapping[str, Value]) -> Iterator[Reference]:
