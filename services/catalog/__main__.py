@@ -20,6 +20,7 @@ from services.catalog.servicer.content import ContentServicer
 from services.catalog.settings import Settings
 from services.catalog.sources import source_of
 from services.catalog.sql import opened
+from services.catalog.synchronisation import Announcement, Synchronisation
 from services.errors import Error
 
 log = logging.getLogger(__name__)
@@ -44,12 +45,19 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
         objects = GitObjects(git)
         catalog = Catalog(source=source, objects=objects, store=store, parse=parse_metadata)
         content = Content(catalog=catalog, objects=objects, file_bytes=configuration.file_bytes)
+        announcement = Announcement()
+        synchronisation = Synchronisation(catalog.sync, announcement)
 
         def register(server: grpc.aio.Server) -> None:
-            rpc_stubs.add_CatalogServiceServicer_to_server(CatalogServicer(catalog), server)
+            rpc_stubs.add_CatalogServiceServicer_to_server(
+                CatalogServicer(
+                    catalog, synchronisation=synchronisation, announcement=announcement
+                ),
+                server,
+            )
             content_stubs.add_ContentServiceServicer_to_server(ContentServicer(content), server)
 
-        first = asyncio.create_task(_first_sync(catalog))
+        first = asyncio.create_task(_first_sync(synchronisation, catalog, announcement))
         try:
             async with rpc.serving(
                 address=configuration.address,
@@ -57,19 +65,27 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 register=register,
                 services=[SERVICE, content_servicer.SERVICE],
             ) as port:
-                yield port
+                try:
+                    yield port
+                finally:
+                    announcement.close()  # so that no stream delays the stop
         finally:
             first.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await first
+            await synchronisation.close()
 
 
-async def _first_sync(catalog: Catalog) -> None:
+async def _first_sync(
+    synchronisation: Synchronisation, catalog: Catalog, announcement: Announcement
+) -> None:
     try:
-        await catalog.sync()
+        await synchronisation.sync()
     except Error as error:
         # Serving goes on: callers are told why, and SyncRevision tries again.
         log.error(f"the first index failed: {error.message}")  # noqa: TRY400  # no traceback wanted
+        with contextlib.suppress(Error):  # what an earlier process indexed last stays current
+            announcement.tell(await catalog.revision(""))
     except Exception:
         log.exception("the first index failed")
 

@@ -1,5 +1,6 @@
 """Revisions, entities, diagnostics and closures."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -23,6 +24,7 @@ from services.catalog.servicer.requests import (
     page_size_of,
     tree_of,
 )
+from services.catalog.synchronisation import Announcement, Synchronisation
 from services.errors import InvalidArgumentError
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
@@ -32,11 +34,15 @@ MAX_TREES: Final = 1000
 class CatalogServicer(rpc.CatalogServiceServicer):
     """Answers calls to the catalog."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(
+        self, catalog: Catalog, *, synchronisation: Synchronisation, announcement: Announcement
+    ) -> None:
         self._catalog = catalog
+        self._synchronisation = synchronisation
+        self._announcement = announcement
 
     async def SyncRevision(self, request: pb.SyncRevisionRequest, context: Context) -> pb.Revision:
-        return revision_message(await self._catalog.sync())
+        return revision_message(await self._synchronisation.sync())
 
     async def GetRevision(self, request: pb.GetRevisionRequest, context: Context) -> pb.Revision:
         if not request.name:
@@ -113,10 +119,12 @@ class CatalogServicer(rpc.CatalogServiceServicer):
     ) -> pb.Revision:
         raise NotImplementedError
 
-    def WatchCurrentRevision(
+    async def WatchCurrentRevision(
         self, request: pb.WatchCurrentRevisionRequest, context: Context
     ) -> AsyncIterator[pb.Revision]:
-        raise NotImplementedError
+        async with contextlib.aclosing(self._announcement.revisions()) as revisions:
+            async for revision in revisions:
+                yield revision_message(revision)
 
     async def ListAffectedEntities(
         self, request: pb.ListAffectedEntitiesRequest, context: Context
