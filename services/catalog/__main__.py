@@ -9,14 +9,19 @@ import grpc
 
 from ackrep.catalog.v1 import catalog_pb2_grpc as rpc_stubs
 from ackrep.catalog.v1 import content_pb2_grpc as content_stubs
+from ackrep.catalog.v1 import search_pb2_grpc as search_stubs
 from services import lifetime, logs, rpc, settings
 from services.catalog.app import Catalog
 from services.catalog.content import Content
 from services.catalog.git import Git, GitObjects
 from services.catalog.metadata import parse_metadata
+from services.catalog.search_sql import SqlSearchIndex
+from services.catalog.searching import Search
 from services.catalog.servicer import content as content_servicer
+from services.catalog.servicer import search as search_servicer
 from services.catalog.servicer.catalog import SERVICE, CatalogServicer
 from services.catalog.servicer.content import ContentServicer
+from services.catalog.servicer.search import SearchServicer
 from services.catalog.settings import Settings
 from services.catalog.sources import source_of
 from services.catalog.sql import opened
@@ -45,6 +50,7 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
         objects = GitObjects(git)
         catalog = Catalog(source=source, objects=objects, store=store, parse=parse_metadata)
         content = Content(catalog=catalog, objects=objects, file_bytes=configuration.file_bytes)
+        search = Search(index=SqlSearchIndex(store.engine), store=store)
         announcement = Announcement()
         synchronisation = Synchronisation(catalog.sync, announcement)
 
@@ -56,6 +62,9 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 server,
             )
             content_stubs.add_ContentServiceServicer_to_server(ContentServicer(content), server)
+            search_stubs.add_SearchServiceServicer_to_server(
+                SearchServicer(catalog, search), server
+            )
 
         first = asyncio.create_task(_first_sync(synchronisation, catalog, announcement))
         try:
@@ -63,7 +72,7 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 address=configuration.address,
                 token=configuration.token,
                 register=register,
-                services=[SERVICE, content_servicer.SERVICE],
+                services=[SERVICE, content_servicer.SERVICE, search_servicer.SERVICE],
             ) as port:
                 try:
                     yield port

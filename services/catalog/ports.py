@@ -1,8 +1,8 @@
 """What the catalog needs from outside: a source, an object store, and a place for its index."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import Placed, Relation, Revision, TreeEntry
@@ -123,4 +123,56 @@ class Store(Protocol):
 
     async def diagnostics(self, tree: str, *, key: str, limit: int, offset: int) -> DiagnosticPage:
         """Diagnostics of a revision in order of file and line; of one entity if a key is given."""
+        ...
+
+
+class VersionFacts(NamedTuple):
+    """What a search filters and counts by, of an entity version; it never changes."""
+
+    version: int
+    """Number of the entity version, from 1."""
+    key: str
+    type: str
+    creator: str
+    title_length: int
+    """In characters."""
+    tags: Sequence[str]
+
+
+class Members(NamedTuple):
+    """Which entity versions a revision holds, whole or as a difference to another revision."""
+
+    added: Sequence[tuple[int, str]]
+    """Number of each and the environment that its checks run in."""
+    removed: Sequence[int] = ()
+
+
+class SearchIndex(Protocol):
+    """Where which words stand in entity versions; see `domain.words` for words and places.
+
+    Places are 64 bit numbers, least byte first: number of the entity version, field, position.
+    """
+
+    async def members(self, tree: str, *, base: str = "") -> Members:
+        """The entity versions of an indexed revision; what is different, if a base is given."""
+        ...
+
+    async def facts(self, *, after: int) -> Sequence[VersionFacts]:
+        """Facts of entity versions with greater numbers, in order."""
+        ...
+
+    async def places(self, words: Sequence[str]) -> Mapping[str, bytes]:
+        """Where words stand, in any revision; words that stand nowhere are left out."""
+        ...
+
+    async def places_from(self, prefix: str) -> Mapping[str, bytes]:
+        """Where the words stand that begin so."""
+        ...
+
+    async def vocabulary(self) -> Mapping[str, int]:
+        """Words of titles, tags and creators with how often they occur in all revisions."""
+        ...
+
+    async def matching(self, tree: str, filter_: Filter) -> Sequence[int]:
+        """Numbers of the entity versions of a revision that fulfil a filter."""
         ...

@@ -71,6 +71,11 @@ class SqlStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @property
+    def engine(self) -> AsyncEngine:
+        """The database, for the search index, which lives in the same one."""
+        return self._engine
+
     # Revisions
 
     async def current(self) -> Revision | None:

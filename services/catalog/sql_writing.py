@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import Placed
 from services.catalog.domain.filters import searched_text
+from services.catalog.search_writing import add_versions
 from services.catalog.tables import (
     OPEN,
     current,
@@ -125,6 +126,7 @@ async def _ensure_versions(
             for position, to in enumerate(placed.entity.references)
         ),
     )
+    await add_versions(connection, after=last or 0)
     return ids
 
 
