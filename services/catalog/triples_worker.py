@@ -1,0 +1,297 @@
+"""The process that holds the graphs: `python -P -m services.catalog.triples_worker`.
+
+It reads frames from standard input and answers on standard output (`triples_frames`). One graph per
+revision is kept, the two used last. Each query runs in a fork of its own, which shares the graph
+and can be killed without loss: for its time, for its memory, or because nobody waits for the
+answer. Forking is safe here: there is one thread, and nothing but graphs.
+
+A query can reach nothing: no network and no files, as its process may open no further descriptor.
+At the end of standard input, which is the end of the catalog, everything ends.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import selectors
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import pyoxigraph
+
+from services.catalog.domain.triples import (
+    RDFS,
+    XSD,
+    Tagged,
+    Vocabulary,
+    entity_triples,
+    prefixes_of,
+)
+from services.catalog.sparql_errors import syntax_error
+from services.catalog.triples_frames import FrameReader, encoded
+
+MAX_GRAPHS: Final = 2
+MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
+"""Rows of an answer; further ones are left out as if the row limit were reached."""
+_LABEL: Final = pyoxigraph.NamedNode(f"{RDFS}label")
+_STRING: Final = pyoxigraph.NamedNode(f"{XSD}string")
+
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Graph:
+    """The triples of one revision."""
+
+    vocabulary: Vocabulary
+    store: pyoxigraph.Store = field(default_factory=pyoxigraph.Store)
+    ready: bool = False
+
+    def add(self, triples: str) -> None:
+        """Adds lines of N-Triples."""
+        self.store.bulk_load(
+            input=triples.encode("utf-8", "replace"),
+            format=pyoxigraph.RdfFormat.N_TRIPLES,
+            lenient=True,  # IRIs of an ontology are as its author wrote them
+        )
+
+
+@dataclass(kw_only=True)
+class Running:
+    """A query in its process."""
+
+    id: int
+    pid: int
+    pipe: int
+    deadline: float
+    answer: bytearray = field(default_factory=bytearray)
+
+
+class Worker:
+    """The loop: frames in, forks out."""
+
+    def __init__(self) -> None:
+        self.graphs: dict[str, Graph] = {}
+        self.running: dict[int, Running] = {}
+        """By descriptor of the pipe."""
+        self.selector = selectors.DefaultSelector()
+        self.frames = FrameReader()
+
+    def run(self) -> None:
+        """Serves until standard input ends."""
+        os.set_blocking(0, False)
+        self.selector.register(0, selectors.EVENT_READ)
+        while True:
+            now = time.monotonic()
+            for query in list(self.running.values()):
+                if query.deadline <= now:
+                    self.end(query, {"error": "time"})
+            wait = min((query.deadline for query in self.running.values()), default=None)
+            timeout = None if wait is None else max(wait - time.monotonic(), 0)
+            for key, _ in self.selector.select(timeout):
+                if key.fd == 0:
+                    if not self.read_input():
+                        return
+                elif key.fd in self.running:
+                    self.read_answer(self.running[key.fd])
+
+    def read_input(self) -> bool:
+        """Takes what is there; False at the end."""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(0, 1 << 20)
+            if not data:
+                return False
+            for frame in self.frames.feed(data):
+                self.take(frame)
+        return True
+
+    def take(self, frame: Json) -> None:
+        """Does what one frame asks for."""
+        tree = frame.get("tree", "")
+        match frame["do"]:
+            case "begin":
+                self.graphs.pop(tree, None)
+                while len(self.graphs) >= MAX_GRAPHS:
+                    self.graphs.pop(next(iter(self.graphs)))
+                self.graphs[tree] = Graph(vocabulary=Vocabulary(**frame["vocabulary"]))
+                self.graphs[tree].add(frame["triples"])
+            case "add":
+                graph = self.graphs.get(tree)
+                if graph is not None:
+                    entities = (Tagged(*row) for row in frame["entities"])
+                    graph.add(entity_triples(entities, graph.vocabulary))
+            case "ready":
+                graph = self.graphs.get(tree)
+                if graph is not None:
+                    graph.ready = True
+                self.say({"id": frame["id"], "triples": len(graph.store) if graph else 0})
+            case "query":
+                self.start(frame)
+            case "cancel":
+                for query in list(self.running.values()):
+                    if query.id == frame["id"]:
+                        self.end(query, {"error": "cancelled"})
+
+    def start(self, frame: Json) -> None:
+        """Starts a query in a process of its own."""
+        graph = self.graphs.get(frame["tree"])
+        if graph is None or not graph.ready:
+            self.say({"id": frame["id"], "error": "unknown"})
+            return
+        self.graphs[frame["tree"]] = self.graphs.pop(frame["tree"])  # used last
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _answer(graph, frame, write)
+        os.close(write)
+        os.set_blocking(read, False)
+        deadline = time.monotonic() + frame["seconds"]
+        self.running[read] = Running(id=frame["id"], pid=pid, pipe=read, deadline=deadline)
+        self.selector.register(read, selectors.EVENT_READ)
+
+    def read_answer(self, query: Running) -> None:
+        """Takes a piece of an answer; at its end the process is reaped and the answer sent."""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(query.pipe, 1 << 20)
+            if data:
+                query.answer += data
+                return
+            self.end(query, None)
+
+    def end(self, query: Running, answer: Json | None) -> None:
+        """Ends a query, with its own answer or with another."""
+        if answer is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(query.pid, signal.SIGKILL)
+        _, status = os.waitpid(query.pid, 0)
+        self.selector.unregister(query.pipe)
+        os.close(query.pipe)
+        del self.running[query.pipe]
+        if answer is None:
+            if status == 0:
+                answer = json.loads(query.answer)
+            elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+                answer = {"error": "time"}
+            else:
+                # Oxigraph ends its process where no memory is left.
+                answer = {"error": "memory"}
+        self.say({**answer, "id": query.id})
+
+    def say(self, frame: Json) -> None:
+        """Sends a frame; the reader takes all of it at once, so that waiting for it is fine."""
+        data = memoryview(encoded(frame))
+        while data:
+            data = data[os.write(1, data) :]
+
+
+# In the process of a query ---------------------------------------------------------------------
+
+
+def _answer(graph: Graph, frame: Json, pipe: int) -> None:
+    """Runs a query and writes its answer; never returns."""
+    code = 1
+    try:
+        _confine(frame["seconds"], frame["memory"])
+        answer = json.dumps(_result(graph, frame)).encode()
+        data = memoryview(answer)
+        while data:
+            data = data[os.write(pipe, data) :]
+        code = 0
+    except MemoryError:
+        code = 2
+    finally:
+        os._exit(code)
+
+
+def _confine(seconds: float, memory: int) -> None:
+    """Takes away what a query has no use for: descriptors, time, and memory without bound."""
+    if sys.platform == "linux":
+        with open("/proc/self/statm", "rb") as file:  # before none can be opened
+            size = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + memory, size + memory))
+    os.close(0)
+    os.close(1)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # A safety net only, if the loop above is killed: it counts real time, and ends us before.
+    cpu = int(seconds) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+
+
+def _result(graph: Graph, frame: Json) -> Json:
+    query, prefixes = frame["query"], prefixes_of(graph.vocabulary.namespace)
+    begin = time.perf_counter()
+    try:
+        found = graph.store.query(query, prefixes=prefixes)
+        if isinstance(found, pyoxigraph.QueryBoolean):
+            return {"truth": bool(found), "elapsed": time.perf_counter() - begin}
+        if not isinstance(found, pyoxigraph.QuerySolutions):
+            return {"error": "query", "message": "only SELECT and ASK are answered"}
+        rows = _Rows(graph).read(found, frame["rows"])
+    except SyntaxError as failure:
+        error = syntax_error(query, failure, prefixes)
+        return {"error": "query", "message": error.message, "facts": error.facts}
+    except (OSError, RuntimeError, ValueError) as failure:
+        return {"error": "query", "message": f"the query failed: {str(failure)[:500]}"}
+    return {**rows, "elapsed": time.perf_counter() - begin}
+
+
+class _Rows:
+    """Makes rows of solutions, with what stands for entities and their titles."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._store = graph.store
+        self._key = pyoxigraph.NamedNode(graph.vocabulary.key)
+        self._named: dict[str, tuple[str, str]] = {}
+        """Key and label by IRI: the same few come again and again."""
+        self._size = 0
+
+    def read(self, solutions: pyoxigraph.QuerySolutions, limit: int) -> Json:
+        rows: list[list[list[Any] | None]] = []
+        truncated = False
+        width = len(solutions.variables)
+        for solution in solutions:
+            if len(rows) >= limit or self._size > MAX_ANSWER_BYTES:
+                truncated = True
+                break
+            rows.append([self._term(solution[index]) for index in range(width)])
+        return {
+            "variables": [variable.value for variable in solutions.variables],
+            "rows": rows,
+            "truncated": truncated,
+        }
+
+    def _term(self, term: Any) -> list[Any] | None:
+        """Kind, value, datatype, language, key, label; None for a variable without value."""
+        self._size += 20
+        if term is None:
+            return None
+        if isinstance(term, pyoxigraph.NamedNode):
+            key, label = self._names(term)
+            self._size += len(term.value) + len(label)
+            return [1, term.value, "", "", key, label]
+        if isinstance(term, pyoxigraph.Literal):
+            datatype = "" if term.language or term.datatype == _STRING else term.datatype.value
+            self._size += len(term.value) + len(datatype)
+            return [2, term.value, datatype, term.language or "", "", ""]
+        if isinstance(term, pyoxigraph.BlankNode):
+            return [3, term.value, "", "", "", ""]
+        return [2, str(term), "", "", "", ""]
+
+    def _names(self, term: pyoxigraph.NamedNode) -> tuple[str, str]:
+        found = self._named.get(term.value)
+        if found is None:
+            found = (self._value(term, self._key), self._value(term, _LABEL))
+            self._named[term.value] = found
+        return found
+
+    def _value(self, subject: pyoxigraph.NamedNode, property_: pyoxigraph.NamedNode) -> str:
+        quad = next(self._store.quads_for_pattern(subject, property_, None), None)
+        return quad.object.value if quad is not None else ""
+
+
+if __name__ == "__main__":
+    Worker().run()
