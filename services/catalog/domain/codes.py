@@ -137,8 +137,8 @@ _FOLDERS: Final = {
         "A file that the entity needs, or names, is not there.",
         "Add it, or correct its name.",
     ),
-    "missing-metadata": Code(
-        WARNING, "A folder among entities has no metadata.yml.", "Add one, or rename what is there."
+    "misnamed-metadata": Code(
+        WARNING, "A file is named nearly as metadata.yml, and makes no entity.", "Rename it."
     ),
     "missing-content": Code(
         ERROR, "The source lacks the content of a file.", "Fetch the whole repository."

@@ -6,8 +6,8 @@ from typing import Final
 
 from services.catalog.domain.diagnostics import Problem
 from services.catalog.domain.documents import Document
-from services.catalog.domain.entities import EntityType
-from services.catalog.domain.schema import FORMER_NAMES, SCHEMA, Field
+from services.catalog.domain.entities import EntityType, Value
+from services.catalog.domain.schema import FIELDS_OF, FORMER_NAMES, SCHEMA, Field
 
 MAX_UNKNOWN: Final = 20
 """Unknown fields of one file that are told."""
@@ -20,6 +20,9 @@ def check_names(document: Document, type_: EntityType | None, problems: list[Pro
 
     Names that begin with `_` are left to whoever writes them.
     """
+    known = FIELDS_OF[type_] if type_ is not None else SCHEMA.keys()
+    if document.values.keys() <= known:
+        return
     unknown = 0
     for name in document.values:
         field = SCHEMA.get(name)
@@ -27,8 +30,12 @@ def check_names(document: Document, type_: EntityType | None, problems: list[Pro
             if not name.startswith("_") and unknown < MAX_UNKNOWN:
                 unknown += 1
                 problems.append(_unknown(document, name))
-        elif type_ is not None and type_ not in field.types and document.values[name]:
+        elif type_ is not None and name not in known and _says_something(document.values[name]):
             problems.append(_foreign(document, field, type_))
+
+
+def _says_something(value: Value) -> bool:
+    return value not in (None, "", [], [""])
 
 
 def near_name(name: str, document: Document) -> str | None:

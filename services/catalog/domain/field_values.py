@@ -1,6 +1,7 @@
 """What single fields of metadata mean, and whether what is written there makes sense."""
 
 import datetime
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -28,16 +29,19 @@ _UNITS: Final[Mapping[str, float]] = {
 _VERSION: Final = re.compile(r"[vV]?[0-9][0-9A-Za-z.+_-]{0,39}")
 
 
+@functools.lru_cache(maxsize=4096)
 def iso_date(text: str) -> str:
     """A date in ISO 8601 where it can be understood, else as written."""
     return _date(text) or text
 
 
+@functools.lru_cache(maxsize=4096)
 def is_date(text: str) -> bool:
     """Whether it is a date: a day with or without time, a month, or a year."""
     return bool(_date(text)) or _PARTIAL_DATE.fullmatch(text) is not None
 
 
+@functools.lru_cache(maxsize=4096)
 def seconds(text: str) -> float | None:
     """A duration such as `10s`, `1.5 h` or `00:01:30` in seconds; None where it is none."""
     clock = _CLOCK.fullmatch(text)

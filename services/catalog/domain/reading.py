@@ -4,17 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from services.catalog.domain.diagnostics import Problem
-from services.catalog.domain.documents import LIST_FIELDS, REFERENCE_FIELDS, Document
-from services.catalog.domain.entities import Entity, Reference, Value
+from services.catalog.domain.documents import LIST_FIELDS, REFERENCE_FIELDS, TEXT_FIELDS, Document
+from services.catalog.domain.entities import Entity, EntityType, Reference, Value
 from services.catalog.domain.field_names import check_names
 from services.catalog.domain.field_values import CHECKS, ITEM_CHECKS, iso_date
+from services.catalog.domain.folder_checks import misplacement
 from services.catalog.domain.identity import read_key, read_title, read_type
-from services.catalog.domain.schema import LISTS, SCHEMA, Field, Kind
+from services.catalog.domain.schema import SCHEMA, Field, Kind
 
 MAX_ITEMS = 500
 """Items of a list that are read."""
 MAX_PROBLEMS = 50
 """Problems of one file that are told."""
+
+_LIST_OR_TEXT = frozenset(one.name for one in SCHEMA.values() if one.kind is Kind.REFERENCES)
 
 
 def read_entity(
@@ -37,6 +40,7 @@ def read_entity(
     check_names(document, type_, problems)
     entity = None
     if key is not None and type_ is not None:
+        _check_place(document, path, type_, problems)
         entity = Entity(
             key=key,
             type=type_,
@@ -54,6 +58,13 @@ def read_entity(
             metadata=metadata,
         )
     return entity, _bounded(problems)
+
+
+def _check_place(document: Document, path: str, type_: EntityType, problems: list[Problem]) -> None:
+    found = misplacement(path, type_)
+    if found is not None:
+        message, remedy = found
+        problems.append(_problem(document, "misplaced-entity", "type", message, remedy))
 
 
 def texts(metadata: Mapping[str, Value], name: str) -> list[str]:
@@ -89,19 +100,16 @@ def _normalised(document: Document, problems: list[Problem]) -> dict[str, Value]
     """Metadata in which known fields have their kind: text, or list of texts without blanks."""
     result: dict[str, Value] = {}
     for name, value in document.values.items():
-        field = SCHEMA.get(name)
-        if field is None or field.kind is Kind.DATA:
-            result[name] = value
-        elif field.kind in LISTS or (
-            field.kind is Kind.REFERENCES and isinstance(value, list | tuple)
-        ):
-            result[name] = _list(document, field, value, problems)
+        if name in LIST_FIELDS or (name in _LIST_OR_TEXT and isinstance(value, list | tuple)):
+            result[name] = _list(document, SCHEMA[name], value, problems)
+        elif name in TEXT_FIELDS:
+            result[name] = _text_of(document, SCHEMA[name], value, problems)
         else:
-            result[name] = _line_or_text(document, field, value, problems)
+            result[name] = value
     return result
 
 
-def _line_or_text(document: Document, field: Field, value: Value, problems: list[Problem]) -> str:
+def _text_of(document: Document, field: Field, value: Value, problems: list[Problem]) -> str:
     if value is None:
         value = ""
     if not isinstance(value, str):
@@ -128,7 +136,7 @@ def _line_or_text(document: Document, field: Field, value: Value, problems: list
                 )
             )
         return ""
-    if field.kind is not Kind.TEXT and not text.isprintable():
+    if not text.isprintable() and field.kind is not Kind.TEXT:
         text = " ".join(text.split())
     if len(text) > field.max_length:
         problems.append(

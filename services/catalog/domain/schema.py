@@ -211,6 +211,11 @@ _FIELDS: Final = (
 SCHEMA: Final[Mapping[str, Field]] = {one.name: one for one in _FIELDS}
 """Every field by its name, in the order in which metadata usually writes them."""
 
+FIELDS_OF: Final[Mapping[EntityType, frozenset[str]]] = {
+    type_: frozenset(one.name for one in _FIELDS if type_ in one.types) for type_ in EntityType
+}
+"""Names of the fields that entities of a type have."""
+
 FORMER_NAMES: Final[Mapping[str, str]] = {
     "author": "creator",
     "authors": "creator",
