@@ -49,7 +49,12 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
     async with opened(configuration.database_url) as store:
         objects = GitObjects(git)
         catalog = Catalog(source=source, objects=objects, store=store, parse=parse_metadata)
-        content = Content(catalog=catalog, objects=objects, file_bytes=configuration.file_bytes)
+        content = Content(
+            catalog=catalog,
+            objects=objects,
+            file_bytes=configuration.file_bytes,
+            archive_bytes=configuration.archive_bytes,
+        )
         search = Search(index=SqlSearchIndex(store.engine), store=store)
         announcement = Announcement()
         synchronisation = Synchronisation(catalog.sync, announcement)

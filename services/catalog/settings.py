@@ -24,6 +24,8 @@ class Settings:
     """Seconds that reading a remote source may take."""
     file_bytes: int = 64 * 1024**2
     """Largest file of an entity that is handed out by itself, in bytes."""
+    archive_bytes: int = 1024**3
+    """Content of the largest archive of an entity that is handed out, in bytes."""
     log_format: str = "pretty"
     """`pretty` or `json` (`ACKREP_LOG_FORMAT`)."""
 

@@ -8,10 +8,18 @@ from google.api.httpbody_pb2 import HttpBody
 from ackrep.catalog.v1 import catalog_pb2
 from ackrep.catalog.v1 import content_pb2 as pb
 from ackrep.catalog.v1 import content_pb2_grpc as rpc
+from services.catalog.archives import Format
 from services.catalog.content import Content, Download
 from services.catalog.servicer.requests import Context, key_of, tree_of
+from services.errors import InvalidArgumentError
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["ContentService"].full_name
+
+_FORMATS: Final = {
+    pb.DownloadArchiveRequest.FORMAT_UNSPECIFIED: Format.ZIP,
+    pb.DownloadArchiveRequest.FORMAT_ZIP: Format.ZIP,
+    pb.DownloadArchiveRequest.FORMAT_TAR_GZ: Format.TAR_GZ,
+}
 
 
 class ContentServicer(rpc.ContentServiceServicer):
@@ -31,8 +39,12 @@ class ContentServicer(rpc.ContentServiceServicer):
     async def DownloadArchive(
         self, request: pb.DownloadArchiveRequest, context: Context
     ) -> AsyncIterator[HttpBody]:
-        raise NotImplementedError
-        yield  # makes this an async generator, as a stream asks for
+        key, tree = key_of(request.entity, field="entity"), tree_of(request.revision)
+        if request.format not in _FORMATS:
+            raise InvalidArgumentError(f"format is {request.format}, which is no kind of archive")
+        async with self._content.archive(key, _FORMATS[request.format], tree=tree) as download:
+            async for message in _messages(download, context):
+                yield message
 
     async def FindMissingBlobs(
         self, request: pb.FindMissingBlobsRequest, context: Context
