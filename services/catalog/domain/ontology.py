@@ -28,6 +28,8 @@ ENTITY_CLASS: Final = "ACKREP_Entity"
 KEY_PROPERTY: Final = "has_entity_key"
 TAG_PROPERTY: Final = "has_ontology_based_tag"
 
+_MAX_NAME: Final = 200
+"""Characters of a tag that are looked at; concepts have no longer names."""
 _SIMILARITY: Final = 0.6
 """Below this ratio nobody meant the one by the other."""
 _CANDIDATES: Final = 8
@@ -138,6 +140,15 @@ class Ontology:
             found[name] = tuple(seen)
         return found
 
+    @cached_property
+    def concept_names(self) -> Mapping[str, str]:
+        """Name of the concept that an IRI stands for: that of the class, or of its individual."""
+        found = {concept.iri: name for name, concept in self.concepts.items()}
+        for name, concept in self.concepts.items():
+            if concept.individual:
+                found.setdefault(concept.individual, name)
+        return found
+
     # Tags
 
     def tagged_concept(self, tag: str) -> Concept | None:
@@ -184,33 +195,36 @@ class Ontology:
     def _tag_problem(self, tag: str) -> tuple[str, str] | None:
         if self.tagged_concept(tag) is not None:
             return None
-        name = tag[len(TAG_PREFIX) :].strip()
+        name = tag[len(TAG_PREFIX) :].strip()[:_MAX_NAME]
         shown = tag[:100]
         exact = self.tagged_concept(f"{TAG_PREFIX}{name}")
         if exact is not None:
             return f"the tag {shown!r} means nothing as it is written", f"write `{exact.tag}`"
         if name in self.concepts:
             return (
-                f"the concept {name[:100]} is no term that entities are tagged with",
+                f"the concept {name} is no term that entities are tagged with",
                 "use a concept below one that has `__create_proxy_individual: recursive`",
             )
         near = [f"`{TAG_PREFIX}{other}`" for other in self.similar_concepts(name)]
         if near:
             return (
-                f"the ontology has no concept {name[:100]!r}",
+                f"the ontology has no concept {name!r}",
                 f"did you mean {', '.join(near)}?",
             )
         return (
-            f"the ontology has no concept {name[:100]!r}",
+            f"the ontology has no concept {name!r}",
             f"add it to the ontology, or drop `{TAG_PREFIX}` for a free tag",
         )
 
     def similar_concepts(self, name: str, *, limit: int = 3) -> list[str]:
         """Names of concepts that can be tags and that somebody may have meant, best first."""
-        wanted = _folded(name[:100])
+        wanted = _folded(name[:_MAX_NAME])
         shared: Counter[str] = Counter()
         for gram in _trigrams(wanted):
             shared.update(self._grams.get(gram, ()))
+        same = [other for other in shared if _folded(other) == wanted]
+        if same:
+            return sorted(same)[:limit]
         scores = []
         for other, _ in sorted(shared.items(), key=lambda item: (-item[1], item[0]))[:_CANDIDATES]:
             score = difflib.SequenceMatcher(None, wanted, _folded(other)).ratio()
