@@ -171,7 +171,7 @@ def _list(document: Document, field: Field, value: Value, problems: list[Problem
                 "wrong-field-type",
                 name,
                 f"{name} is to be a list; the one text is taken as its only item",
-                f"write `{name}:` and below it `    - {value.strip()[:40]}`",
+                f"write `{name}:`, and on a line of its own below it `- {value.strip()[:40]}`",
             )
         )
         items = [value]
