@@ -13,7 +13,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import artefacts, failures, probes
 from gateway.context import Context, context_of
 from gateway.guard import Guard
-from gateway.pages import checks, entities, runs, sources
+from gateway.pages import (
+    checks,
+    diagnostics,
+    entities,
+    landing,
+    ontology,
+    revisions,
+    runs,
+    search,
+    sources,
+    sparql,
+)
 from gateway.pages.rendering import STATIC, Assets, page
 from gateway.transcoding import Transcoder
 from services.errors import Error
@@ -25,7 +36,13 @@ def build(context: Context) -> ASGIApp:
     """Builds the application of one gateway."""
     pages = Starlette(
         routes=[
+            *landing.ROUTES,
+            *search.ROUTES,
             *entities.ROUTES,
+            *ontology.ROUTES,
+            *sparql.ROUTES,
+            *diagnostics.ROUTES,
+            *revisions.ROUTES,
             *checks.ROUTES,
             *runs.ROUTES,
             *sources.ROUTES,

@@ -12,17 +12,35 @@ const fonts = ["inter", "jetbrains-mono"];
 await rm(out, { recursive: true, force: true });
 await mkdir(join(out, "fonts"), { recursive: true });
 
-await esbuild.build({
+const common = {
   absWorkingDir: here,
   bundle: true,
   charset: "utf8",
-  entryPoints: ["src/app.ts", "src/app.css"],
   external: ["*.woff2"],
   legalComments: "none",
   minify: true,
   outdir: out,
   target: ["es2022", "chrome110", "firefox115", "safari16"],
+};
+await esbuild.build({ ...common, entryPoints: ["src/app.ts", "src/app.css"] });
+
+// Formulas: loaded by pages that have some, as a module.
+const katex = join(here, "node_modules/katex");
+await esbuild.build({ ...common, entryPoints: ["src/math.ts"], format: "esm" });
+const styles = (await readFile(join(katex, "dist/katex-swap.css"), "utf8")).replace(
+  /src:\s*url\(([^)]*\.woff2)\)[^;}]*/g,
+  'src: url($1) format("woff2")',
+);
+await esbuild.build({
+  ...common,
+  outdir: undefined,
+  outfile: join(out, "math.css"),
+  stdin: { contents: styles, loader: "css", resolveDir: out },
 });
+await cp(join(katex, "LICENSE"), join(out, "fonts/katex.LICENSE"));
+for (const name of await readdir(join(katex, "dist/fonts")))
+  if (name.endsWith(".woff2"))
+    await cp(join(katex, "dist/fonts", name), join(out, "fonts", name));
 
 await cp(join(here, "src/logo.svg"), join(out, "logo.svg"));
 for (const font of fonts) {

@@ -15,7 +15,8 @@ from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
 from gateway.context import context_of
 from gateway.failures import HttpError
 from gateway.forms import read_form
-from gateway.pages import entities, latest, plots, tracebacks, words
+from gateway.pages import latest, plots, tracebacks, words
+from gateway.pages.members import entities_named
 from gateway.pages.rendering import page, see_other
 from gateway.pages.transcript import Transcript, transcribe
 from gateway.upstream import Upstream
@@ -142,7 +143,7 @@ async def check_list(request: Request) -> Response:
     known = {word.slug for word in words.VERDICTS.values()}
     condition = f"verdict = {verdict.replace('-', '_')}" if verdict in known else ""
     with remote_errors():
-        checks, runs, members = await asyncio.gather(
+        checks, runs = await asyncio.gather(
             upstream.scheduler.ListChecks(
                 scheduler_pb2.ListChecksRequest(page_size=100, page_token=token, filter=condition),
                 timeout=_TIMEOUT,
@@ -150,8 +151,8 @@ async def check_list(request: Request) -> Response:
             upstream.scheduler.ListRuns(
                 scheduler_pb2.ListRunsRequest(page_size=10), timeout=_TIMEOUT
             ),
-            entities.all_entities(upstream),
         )
+        members = await entities_named(upstream, (check.entity for check in checks.checks))
     return page(
         request,
         "checks.html",
@@ -160,7 +161,7 @@ async def check_list(request: Request) -> Response:
         runs=runs.runs,
         verdict=verdict,
         verdict_choices=list(words.VERDICTS.values()),
-        titles={entity.name: entity.title for entity in members},
+        titles={name: entity.title for name, entity in members.items()},
     )
 
 

@@ -71,6 +71,12 @@ async def newest_checks(upstream: Upstream, entities: Collection[str]) -> Checks
     return Checks(list(answer.checks), known)
 
 
+async def known_verdicts(upstream: Upstream, entities: Collection[str]) -> Checks:
+    """Gets the latest verdict of entities, and nothing of what runs just now."""
+    verdicts = await entity_verdicts(upstream, entities)
+    return Checks([], {one.entity: Latest(finished=_check_of(one)) for one in verdicts})
+
+
 async def entity_verdicts(
     upstream: Upstream, entities: Collection[str]
 ) -> list[scheduler_pb2.EntityVerdict]:

@@ -2,19 +2,17 @@
 
 import functools
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from ackrep.catalog.v1 import catalog_pb2
 from gateway.context import context_of
-from gateway.pages import formats, words
+from gateway.pages import addresses, formats, prose, words
+from gateway.pages.moments import Moment
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
@@ -24,13 +22,6 @@ STATIC = Path(__file__).parent.parent / "static"
 def _asset(name: str) -> str:
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
-
-
-def _relations(entity: catalog_pb2.Entity) -> list[tuple[catalog_pb2.Relation, bool]]:
-    """Lists the edges of an entity, and whether they point at it."""
-    return [(edge, False) for edge in entity.references] + [
-        (edge, True) for edge in entity.referrers
-    ]
 
 
 @functools.cache
@@ -43,7 +34,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(formats.FILTERS)
+    env.filters.update(formats.FILTERS, maths=prose.maths)
     env.globals.update(
         asset=_asset,
         verdict_word=words.verdict_word,
@@ -52,7 +43,13 @@ def environment() -> jinja2.Environment:
         severity_word=words.severity_word,
         relation_word=words.relation_word,
         finished=words.finished,
-        relations=_relations,
+        at=addresses.at,
+        entity_address=addresses.entity,
+        source_address=addresses.source,
+        content_address=addresses.content,
+        archive_address=addresses.archive,
+        concept_address=addresses.concept,
+        tag_address=addresses.tag,
         between=formats.between,
         VERDICTS=words.VERDICTS,
         TYPES=words.TYPES,
@@ -60,8 +57,23 @@ def environment() -> jinja2.Environment:
     return env
 
 
-def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """Renders a page. Pages show what is now, so no cache keeps them."""
+def page(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    moment: Moment | None = None,
+    **values: Any,
+) -> HTMLResponse:
+    """Renders a page. Pages show what is now, so no cache keeps them.
+
+    Args:
+        request: What is answered.
+        template: Name of the template.
+        status: HTTP status.
+        moment: The revision that the page shows; its links keep it.
+        values: What the template shows.
+    """
     request.scope.setdefault("route_name", template)
     html = (
         environment()
@@ -69,6 +81,8 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         .render(
             path=request.url.path,
             settings=context_of(request).settings,
+            moment=moment,
+            revision_name=moment.name if moment else "",
             **values,
         )
     )
@@ -78,14 +92,6 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
 def see_other(address: str) -> Response:
     """Sends the browser on after a form (303, so that it does not send the form again)."""
     return Response(status_code=303, headers={"location": address})
-
-
-def struct_lines(metadata: Message | dict[str, Any]) -> str:
-    """Prints metadata for reading."""
-    from google.protobuf import json_format  # noqa: PLC0415
-
-    value = metadata if isinstance(metadata, dict) else json_format.MessageToDict(metadata)
-    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 class Assets(StaticFiles):

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections import Counter
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,8 +13,9 @@ from ackrep.catalog.v1 import catalog_pb2
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
 from gateway.context import context_of
 from gateway.forms import read_form
-from gateway.pages import entities, latest, words
+from gateway.pages import latest, words
 from gateway.pages.checks import check_list
+from gateway.pages.members import entities_named
 from gateway.pages.rendering import page, see_other
 from gateway.upstream import Upstream
 from services.rpc import remote_errors
@@ -40,12 +42,11 @@ async def run(request: Request) -> Response:
     upstream = context_of(request).upstream
     name = f"runs/{request.path_params['id']}"
     with remote_errors():
-        found, checks, members = await asyncio.gather(
+        found, checks = await asyncio.gather(
             upstream.scheduler.GetRun(scheduler_pb2.GetRunRequest(name=name), timeout=_TIMEOUT),
             _checks_of_run(upstream, name),
-            entities.all_entities(upstream),
         )
-    known = {entity.name: entity for entity in members}
+        known = await entities_named(upstream, (check.entity for check in checks))
     checks.sort(key=lambda check: _rank(check, known))
     counts = Counter(words.check_word(check) for check in checks)
     return page(
@@ -75,7 +76,7 @@ async def _checks_of_run(upstream: Upstream, name: str) -> list[check_pb2.Check]
             return checks
 
 
-def _rank(check: check_pb2.Check, known: dict[str, catalog_pb2.Entity]) -> tuple[list[int], str]:
+def _rank(check: check_pb2.Check, known: Mapping[str, catalog_pb2.Entity]) -> tuple[list[int], str]:
     """Orders a run's table by type and title, so that rows stay where they are while it runs."""
     entity = known.get(check.entity)
     order = list(words.TYPES)

@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ackrep.catalog.v1 import catalog_pb2, content_pb2
+from ackrep.catalog.v1 import catalog_pb2
 from gateway.context import context_of
+from gateway.pages import contents
 from gateway.pages.latest import TIMEOUT
+from gateway.pages.moments import moment_of
 from gateway.pages.rendering import page
 from services.errors import NotFoundError
 from services.rpc import remote_errors
@@ -30,39 +32,35 @@ _STYLES = {"Keyword": "k", "Literal": "s", "Comment": "c", "Operator": "", "Name
 
 
 async def source(request: Request) -> Response:
-    """Shows one file; it is data of a stranger, so it is escaped text and nothing else."""
+    """Shows one file; it is data of a stranger, so it is escaped text, or a picture."""
     upstream = context_of(request).upstream
     key, path = request.path_params["key"], request.path_params["path"]
+    moment = await moment_of(request)
     with remote_errors():
         entity = await upstream.catalog.GetEntity(
-            catalog_pb2.GetEntityRequest(
-                name=f"entities/{key}", revision=request.query_params.get("revision", "")
-            ),
+            catalog_pb2.GetEntityRequest(name=f"entities/{key}", revision=moment.name),
             timeout=TIMEOUT,
         )
-        listed = next((file for file in entity.files if file.path == path), None)
-        if listed is None:
-            raise NotFoundError(f"{key} has no file {path}")
-        data = b"" if listed.size > MAX_BYTES else await _read(upstream.content, entity, path)
+    listed = next((file for file in entity.files if file.path == path), None)
+    if listed is None:
+        raise NotFoundError(f"{key} has no file {path}")
+    shown = not contents.is_image(path) and not contents.is_pdf(path)
     text = None
-    if listed.size <= MAX_BYTES and b"\0" not in data:
-        text = data.decode("utf-8", "replace")
+    if shown and listed.size <= MAX_BYTES:
+        data = await contents.read(
+            upstream, entity.name, path, revision=entity.revision, limit=MAX_BYTES
+        )
+        text = None if b"\0" in data else data.decode("utf-8", "replace")
     return page(
         request,
         "source.html",
+        moment=moment,
         entity=entity,
         file=listed,
+        image=contents.is_image(path),
+        document=contents.is_pdf(path),
         lines=None if text is None else await asyncio.to_thread(highlighted, text, path),
     )
-
-
-async def _read(content: Any, entity: catalog_pb2.Entity, path: str) -> bytes:
-    """Reads one file, at the revision that the entity was read at."""
-    call = content.DownloadFile(
-        content_pb2.DownloadFileRequest(entity=entity.name, path=path, revision=entity.revision),
-        timeout=TIMEOUT,
-    )
-    return b"".join([part.data async for part in call])
 
 
 def highlighted(text: str, path: str) -> list[Markup]:

@@ -1,5 +1,10 @@
 // Makes pages live. Every page works without this file; it only saves reloading.
 
+import { setFormulas } from "./formulas";
+import { announce, element, follow, refresh } from "./live";
+import { watchRevision } from "./news";
+import { searchInstantly } from "./searching";
+
 interface CheckEvent {
   resumeToken?: string;
   attempt?: number;
@@ -12,7 +17,6 @@ interface CheckEvent {
 }
 
 const MAX_LOG_NODES = 4000;
-const RETRY_MILLISECONDS = 2000;
 const IMAGES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"]);
 
 const EXPLANATIONS: Record<string, string> = {
@@ -20,59 +24,6 @@ const EXPLANATIONS: Record<string, string> = {
   preparing: "A runner makes its environment ready.",
   running: "Its code runs.",
 };
-
-function element(id: string): HTMLElement | null {
-  return document.getElementById(id);
-}
-
-function announce(text: string): void {
-  const status = element("status");
-  if (status) status.textContent = text;
-}
-
-/** Fetches this page again and takes its content over; the server is the only one that draws. */
-async function refresh(): Promise<void> {
-  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const focused = document.activeElement?.id;
-  for (const region of fresh.querySelectorAll<HTMLElement>("[data-region]")) {
-    const here = element(region.id);
-    if (here && here.innerHTML !== region.innerHTML) here.replaceWith(region);
-  }
-  if (focused) element(focused)?.focus({ preventScroll: true });
-  document.title = fresh.title;
-  const verdict = document.querySelector<HTMLElement>("[data-verdict]");
-  if (verdict) announce(verdict.textContent?.trim() ?? "");
-}
-
-/** Follows a stream; reconnects without gap by `Last-Event-ID`, and after refusals by itself. */
-function follow(address: string, onEvent: (event: CheckEvent) => void, onEnd: () => void): void {
-  let last = new URL(address, location.href).searchParams.get("lastEventId") ?? "";
-  const open = (): void => {
-    const url = new URL(address, location.href);
-    if (last) url.searchParams.set("lastEventId", last);
-    const source = new EventSource(url);
-    document.body.classList.remove("disconnected");
-    source.onmessage = (message) => {
-      document.body.classList.remove("disconnected");
-      last = message.lastEventId || last;
-      onEvent(JSON.parse(message.data) as CheckEvent);
-    };
-    source.addEventListener("end", () => {
-      source.close();
-      onEnd();
-    });
-    source.onerror = () => {
-      document.body.classList.add("disconnected");
-      if (source.readyState !== EventSource.CLOSED) return; // the browser comes back by itself
-      source.close();
-      setTimeout(open, RETRY_MILLISECONDS);
-    };
-    addEventListener("pagehide", () => source.close(), { once: true });
-  };
-  open();
-}
 
 function appendLog(text: string, kind: string): void {
   const log = element("log");
@@ -124,7 +75,7 @@ function appendPhase(phase: NonNullable<CheckEvent["phase"]>): void {
 function watchCheck(root: HTMLElement): void {
   const showsLog = root.dataset.output === "live";
   let attempt = Number(root.dataset.attempt ?? "0");
-  follow(
+  follow<CheckEvent>(
     root.dataset.watch ?? "",
     (event) => {
       if ((event.attempt ?? 0) > attempt) {
@@ -186,6 +137,15 @@ function start(): void {
   setInterval(tick, 1000);
   for (const form of document.querySelectorAll<HTMLFormElement>("form[data-submit]"))
     form.addEventListener("change", () => form.requestSubmit());
+  for (const form of document.querySelectorAll<HTMLFormElement>("form[data-instant]"))
+    searchInstantly(form);
+  for (const editor of document.querySelectorAll<HTMLTextAreaElement>("textarea[data-run]"))
+    editor.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) editor.form?.requestSubmit();
+    });
+  const revision = document.body.dataset.currentRevision;
+  if (revision) watchRevision(revision);
+  setFormulas();
   // A form that starts something is sent once, however often it is clicked.
   for (const form of document.querySelectorAll<HTMLFormElement>("form[method=post]"))
     form.addEventListener("submit", () => {

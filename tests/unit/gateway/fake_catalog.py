@@ -1,5 +1,6 @@
 """A catalog over the made-up repository."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
@@ -7,7 +8,25 @@ from typing import Any
 
 from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from services.errors import InvalidArgumentError, NotFoundError
-from tests.unit.gateway.fake_repository import ENTITIES, ENVIRONMENT, RELATIONS, REVISION, T, stamp
+from tests.unit.gateway.fake_repository import (
+    EARLIER,
+    ENTITIES,
+    ENVIRONMENT,
+    RELATIONS,
+    REVISION,
+    TAGS,
+    T,
+    stamp,
+)
+
+FILES = [
+    ("metadata.yml", 812),
+    ("simulation.py", 2140),
+    ("parameters.py", 933),
+    ("README.md", 640),
+    ("data/orbit.png", 90),
+    ("data/documentation.pdf", 15),
+]
 
 
 class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
@@ -37,6 +56,21 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
                 entity="entities/UXMFA",
             ),
         ]
+        self.current = REVISION
+        self.revisions = {
+            EARLIER: catalog_pb2.Revision(
+                name=EARLIER,
+                commit="4be1c0de" * 5,
+                ref="main",
+                source="~/control/demo_data",
+                create_time=stamp(time.time() - 90_000),
+                entity_count=14,
+                warning_count=1,
+                title="demo_data",
+            )
+        }
+        self.changed = asyncio.Event()
+        self.watchers = 0
         self.seen: list[Any] = []
         self.metadata: list[dict[str, str]] = []
         self.time_remaining: float | None = None
@@ -60,7 +94,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
             creator="Ada Lovelace",
             creation_date="2026-03-14",
             version="0.1.0",
-            tags=["ocse:nonlinear", "simulation"],
+            tags=TAGS.get(key, []),
             checkable=checkable,
             environment=ENVIRONMENT if checkable else "",
             estimated_runtime="2s" if checkable else "",
@@ -77,7 +111,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
                     entity.references.append(self._edge(name, target))
                 if target == key:
                     entity.referrers.append(self._edge(name, source))
-        for path, size in (("metadata.yml", 812), ("simulation.py", 2140), ("parameters.py", 933)):
+        for path, size in FILES[: None if key in {"UXMFA", "DOC01"} else 3]:
             entity.files.add(path=path, size=size, blob="0" * 40)
         return entity
 
@@ -88,17 +122,53 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
         )
 
     async def IndexRevision(self, request: Any, context: Any) -> catalog_pb2.Revision:
-        raise NotImplementedError
+        self.seen.append(request)
+        if request.ref != "main":
+            raise NotFoundError(f"the repository has no branch, tag or commit {request.ref}")
+        return self.revisions[EARLIER]
 
-    def WatchCurrentRevision(
+    async def WatchCurrentRevision(
         self, request: Any, context: Any
     ) -> AsyncIterator[catalog_pb2.Revision]:
-        raise NotImplementedError
+        self.watchers += 1
+        try:
+            while True:
+                yield self._revision()
+                self.changed.clear()
+                await self.changed.wait()
+        finally:
+            self.watchers -= 1
+
+    def change(self) -> None:
+        """Makes another revision current."""
+        self.current = f"revisions/{'9' * 40}"
+        self.changed.set()
 
     async def ListAffectedEntities(
         self, request: Any, context: Any
     ) -> catalog_pb2.ListAffectedEntitiesResponse:
-        raise NotImplementedError
+        self.seen.append(request)
+        changes = catalog_pb2.AffectedEntity.Change
+        found = [
+            ("UXMFA", changes.CHANGE_MODIFIED, ["entities/UXMFA"]),
+            ("B2LQR", changes.CHANGE_MODIFIED, ["entities/P3SWG", "entities/M1LQR"]),
+            ("N0TBK", changes.CHANGE_ADDED, []),
+            ("0LD01", changes.CHANGE_REMOVED, []),
+        ]
+        return catalog_pb2.ListAffectedEntitiesResponse(
+            entities=[
+                catalog_pb2.AffectedEntity(
+                    entity=f"entities/{key}",
+                    title=self.entities[key].title if key in self.entities else "An old model",
+                    type=self.entities[key].type if key in self.entities else T.ENTITY_TYPE_SYSTEM_MODEL,
+                    change=change,
+                    causes=causes,
+                )
+                for key, change, causes in found
+                if request.base_revision != request.revision
+            ],
+            total_size=len(found) if request.base_revision != request.revision else 0,
+        )
 
     async def SyncRevision(self, request: Any, context: Any) -> catalog_pb2.Revision:
         self.seen.append(request)
@@ -106,13 +176,16 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
 
     async def GetRevision(self, request: Any, context: Any) -> catalog_pb2.Revision:
         self.seen.append(request)
-        if request.name not in {"revisions/current", REVISION}:
-            raise NotFoundError(f"there is no {request.name}", name=request.name)
-        return self._revision()
+        if request.name in {"revisions/current", self.current}:
+            return self._revision()
+        for name, revision in self.revisions.items():
+            if name.startswith(request.name) and len(request.name) >= len("revisions/") + 7:
+                return revision
+        raise NotFoundError(f"there is no {request.name}", name=request.name)
 
     def _revision(self) -> catalog_pb2.Revision:
         return catalog_pb2.Revision(
-            name=REVISION,
+            name=self.current,
             base_commit="4be1c0de" * 5,
             dirty=True,
             source="~/control/demo_data",
@@ -125,7 +198,9 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
 
     async def ListRevisions(self, request: Any, context: Any) -> catalog_pb2.ListRevisionsResponse:
         self.seen.append(request)
-        return catalog_pb2.ListRevisionsResponse(revisions=[self._revision()])
+        return catalog_pb2.ListRevisionsResponse(
+            revisions=[self._revision(), *self.revisions.values()]
+        )
 
     async def GetEntity(self, request: Any, context: Any) -> catalog_pb2.Entity:
         self.seen.append(request)

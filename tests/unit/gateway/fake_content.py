@@ -8,8 +8,16 @@ from google.api.httpbody_pb2 import HttpBody
 
 from ackrep.catalog.v1 import catalog_pb2, content_pb2, content_pb2_grpc
 from services.errors import NotFoundError, UnavailableError
+from tests.unit.gateway.fake_drawings import png
+from tests.unit.gateway.fake_repository import README
 
 TEXT = b"import numpy as np\n\n\ndef simulate():\n    return '<script>' * 2  # twice\n"
+
+FILES: dict[str, tuple[str, bytes]] = {
+    "README.md": ("text/plain; charset=utf-8", README.encode()),
+    "data/orbit.png": ("image/png", png()),
+    "data/documentation.pdf": ("application/pdf", b"%PDF-1.4\n%%EOF\n"),
+}
 
 
 class FakeContent(content_pb2_grpc.ContentServiceServicer):
@@ -27,6 +35,8 @@ class FakeContent(content_pb2_grpc.ContentServiceServicer):
         """Whether the stream fails after the last piece."""
         self.stalls = False
         """Whether the stream stands still after the last piece."""
+        self.files: dict[str, tuple[str, bytes]] = dict(FILES)
+        """Type and content of files that have others than `pieces`, by path."""
         self.sent = 0
         self.cancelled = asyncio.Event()
         self.seen: list[Any] = []
@@ -37,10 +47,17 @@ class FakeContent(content_pb2_grpc.ContentServiceServicer):
         self.seen.append(request)
         if request.path == "nothing.py":
             raise NotFoundError(f"no file {request.path}")
+        kind, pieces = self.kind, self.pieces
+        if request.path in self.files:
+            kind, content = self.files[request.path]
+            metadata = {**self.metadata, "x-content-length": str(len(content))}
+            await context.send_initial_metadata(tuple(metadata.items()))
+            yield HttpBody(content_type=kind, data=content)
+            return
         await context.send_initial_metadata(tuple(self.metadata.items()))
         try:
-            for index, piece in enumerate(self.pieces):
-                yield HttpBody(content_type="" if index else self.kind, data=piece)
+            for index, piece in enumerate(pieces):
+                yield HttpBody(content_type="" if index else kind, data=piece)
                 self.sent += len(piece)
             if self.stalls:
                 await asyncio.Event().wait()

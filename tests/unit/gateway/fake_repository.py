@@ -36,8 +36,55 @@ RELATIONS: dict[str, list[tuple[str, str]]] = {
     "CMT01": [("entity_list", "E1EUL")],
 }  # fmt: skip
 
+TAGS: dict[str, list[str]] = {
+    "UXMFA": ["ocse:Autonomous_System", "chaos", "simulation"],
+    "K9PND": ["ocse:Mechanical_System", "ocse:Input_Affine_System", "pendulum", "simulation"],
+    "D4MTR": ["ocse:Linear_State_Space_System", "simulation"],
+    "LRHZX": ["ocse:Autonomous_System", "chaos", "simulation"],
+    "B2LQR": ["ocse:State_Feedback", "pendulum"],
+    "F7FLT": ["ocse:Flatness_Based_Control"],
+    "E1EUL": ["simulation"],
+}
+
+CONCEPTS: list[tuple[str, str, str]] = [
+    ("OCSE_Entity", "", "The root of all concepts"),
+    ("Dynamical_System", "OCSE_Entity", ""),
+    ("State_Space_System", "Dynamical_System", "First-order equations, $\\dot x = f(x, u)$"),
+    ("Linear_State_Space_System", "State_Space_System", "$\\dot x = A x + B u$"),
+    ("Nonlinear_State_Space_System", "State_Space_System", ""),
+    ("Autonomous_System", "Nonlinear_State_Space_System", "Without input and without explicit dependence on time"),
+    ("Input_Affine_System", "Nonlinear_State_Space_System", "$\\dot x = f(x) + g(x) u$"),
+    ("Mechanical_System", "Dynamical_System", "Bodies, springs, dampers"),
+    ("Control_Method", "OCSE_Entity", ""),
+    ("State_Feedback", "Control_Method", "The input is a function of the state"),
+    ("Flatness_Based_Control", "Control_Method", ""),
+]  # fmt: skip
+NAMESPACE = "https://example.org/ontology#"
+
+README = r"""# The Lorenz system
+
+A *very* simple model of convection with the parameters $\sigma$, $\rho$ and $\beta$:
+
+$$\dot x = \sigma (y - x), \qquad \dot y = x (\rho - z) - y, \qquad \dot z = x y - \beta z.$$
+
+![The orbit](data/orbit.png)
+
+It runs in `ENVD1`; see [the equations](simulation.py) and
+[Lorenz' paper](https://doi.org/10.1175/1520-0469(1963)020<0130:DNF>2.0.CO;2).
+
+| parameter | value |
+|-----------|-------|
+| sigma     | 10    |
+| rho       | 28    |
+
+```python
+model = Model(x0=[0.1, 0, 20])
+```
+"""
+
 TREE = "7c1f0a9be2d34c55a8f1e07d3b9c6a2145fe8d90"
 REVISION = f"revisions/{TREE}"
+EARLIER = "revisions/1a2b3c4d5e6f708192a3b4c5d6e7f80912345678"
 ENVIRONMENT = "environments/demo_environment"
 
 V = check_pb2.Verdict

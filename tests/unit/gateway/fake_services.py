@@ -11,13 +11,20 @@ from typing import Any
 
 import grpc
 
-from ackrep.catalog.v1 import catalog_pb2_grpc, content_pb2_grpc
+from ackrep.catalog.v1 import (
+    catalog_pb2_grpc,
+    content_pb2_grpc,
+    ontology_pb2_grpc,
+    search_pb2_grpc,
+)
 from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
 from ackrep.scheduler.v1 import scheduler_pb2_grpc
 from services import rpc
 from tests.unit.gateway.fake_catalog import FakeCatalog
 from tests.unit.gateway.fake_content import FakeContent
+from tests.unit.gateway.fake_ontology import FakeOntology
 from tests.unit.gateway.fake_scheduler import FakeScheduler
+from tests.unit.gateway.fake_search import FakeSearch
 
 TOKEN = "a-token-of-tests"
 
@@ -51,6 +58,8 @@ class FakeServices:
 
     catalog: FakeCatalog
     content: FakeContent
+    search: FakeSearch
+    ontology: FakeOntology
     scheduler: FakeScheduler
     runner: FakeRunner
     address: str
@@ -60,11 +69,13 @@ class FakeServices:
 async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
     """Serves all three on one port."""
     catalog, scheduler, runner = FakeCatalog(), FakeScheduler(pace=pace), FakeRunner()
-    content = FakeContent()
+    content, search, ontology = FakeContent(), FakeSearch(catalog), FakeOntology(catalog)
 
     def register(server: grpc.aio.Server) -> None:
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, server)
         content_pb2_grpc.add_ContentServiceServicer_to_server(content, server)
+        search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
+        ontology_pb2_grpc.add_OntologyServiceServicer_to_server(ontology, server)
         scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server(scheduler, server)
         runner_pb2_grpc.add_RunnerServiceServicer_to_server(runner, server)
 
@@ -79,4 +90,6 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
         ],
         grace=0.1,
     ) as port:
-        yield FakeServices(catalog, content, scheduler, runner, f"127.0.0.1:{port}")
+        yield FakeServices(
+            catalog, content, search, ontology, scheduler, runner, f"127.0.0.1:{port}"
+        )

@@ -1,0 +1,33 @@
+// Sets formulas with KaTeX. What it makes is of the text alone: no links, no HTML, no macros of
+// others, bounded in size and expansions.
+import katex from "katex";
+
+const MOST_FORMULAS = 1000;
+const MOST_CHARACTERS = 4000;
+const OPTIONS = {
+  maxExpand: 200,
+  maxSize: 20,
+  output: "htmlAndMathml",
+  strict: "ignore",
+  throwOnError: true,
+  trust: false,
+} as const;
+
+/** Sets all formulas that are not set yet. What KaTeX does not understand stays as it is. */
+export function setAll(): void {
+  const found = [...document.querySelectorAll<HTMLElement>(".math:not([data-set])")];
+  for (const place of found.slice(0, MOST_FORMULAS)) {
+    place.dataset.set = "";
+    const text = place.textContent ?? "";
+    const displayMode = text.startsWith("$$");
+    const tex = displayMode ? text.slice(2, -2) : text.slice(1, -1);
+    if (tex.length > MOST_CHARACTERS) continue;
+    const made = document.createElement("span");
+    try {
+      katex.render(tex, made, { ...OPTIONS, displayMode });
+    } catch {
+      continue;
+    }
+    place.replaceChildren(made);
+  }
+}
