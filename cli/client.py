@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 import grpc
 
-from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc, ontology_pb2, ontology_pb2_grpc
 from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
 from cli.state import System
@@ -34,7 +34,9 @@ class Client:
 
     async def __aenter__(self) -> Self:
         system = self.system
-        self._catalog = catalog_pb2_grpc.CatalogServiceStub(self._dial(system.catalog))
+        catalog = self._dial(system.catalog)
+        self._catalog = catalog_pb2_grpc.CatalogServiceStub(catalog)
+        self._ontology = ontology_pb2_grpc.OntologyServiceStub(catalog)
         # Without an address, calls fail with a clear error instead of an attribute missing.
         self._scheduler = scheduler_pb2_grpc.SchedulerServiceStub(self._dial(system.scheduler))
         self._runner = runner_pb2_grpc.RunnerServiceStub(self._dial(system.runner))
@@ -123,6 +125,17 @@ class Client:
             if not page.next_page_token:
                 return found
             request.page_token = page.next_page_token
+
+    async def query_ontology(
+        self, query: str, *, max_rows: int
+    ) -> ontology_pb2.QueryOntologyResponse:
+        """Rows of a SELECT, or the answer of an ASK, at the current revision."""
+        return await self._call(
+            "catalog",
+            self._ontology.QueryOntology,
+            ontology_pb2.QueryOntologyRequest(query=query, max_rows=max_rows),
+            timeout=_SYNC_SECONDS,
+        )
 
     # Scheduler ------------------------------------------------------------------------------
 
