@@ -132,6 +132,13 @@ class View:
         found: Codes = self._rows[versions]
         return found
 
+    def has(self, versions: Numbers) -> Mask:
+        """Which rows are of these entity versions."""
+        rows = self.rows(versions)
+        found: Mask = np.zeros(self.size, np.bool_)
+        found[rows[rows != NOWHERE]] = True
+        return found
+
     def rows_of_keys(self, keys: Collection[str]) -> Mask:
         """Which rows have one of these keys."""
         wanted = np.array([key for key in keys if KEY.fullmatch(key)], "S5")

@@ -173,6 +173,9 @@ class SearchIndex(Protocol):
         """Words of titles, tags and creators with how often they occur in all revisions."""
         ...
 
-    async def matching(self, tree: str, filter_: Filter) -> Sequence[int]:
-        """Numbers of the entity versions of a revision that fulfil a filter."""
+    async def matching(self, *, paths: Sequence[str], texts: Sequence[str]) -> Sequence[int]:
+        """Numbers of the entity versions in all these folders and with all these parts of text.
+
+        As `Filter` has them, and of any revision.
+        """
         ...

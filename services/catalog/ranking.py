@@ -53,7 +53,7 @@ class Found:
 
 def numbers(parts: Sequence[bytes]) -> Numbers:
     """Places as numbers."""
-    return np.frombuffer(b"".join(parts), "<i8").astype(np.int64, copy=False)
+    return np.frombuffer(b"".join(parts), "<i8").astype(np.int64)
 
 
 def occurs(view: View, parts: Sequence[bytes]) -> bool:
@@ -115,8 +115,17 @@ def _occurrences(slots: Sequence[Found]) -> Iterator[tuple[Numbers, float]]:
         yield numbers(slots[0].exact), 1.0
         yield numbers(slots[0].longer), _LONGER
         return
-    places = numbers([*slots[0].exact, *slots[0].longer])
+    places = _ordered(slots[0])
     for step, slot in enumerate(slots[1:], start=1):
-        following = numbers([*slot.exact, *slot.longer]) - step
-        places = np.intersect1d(places, following)
-    yield np.unique(places), 1.0
+        following = _ordered(slot) - step
+        if not len(following):
+            return
+        near = np.searchsorted(following, places)
+        places = places[following[np.minimum(near, len(following) - 1)] == places]
+    yield places, 1.0
+
+
+def _ordered(found: Found) -> Numbers:
+    places = numbers([*found.exact, *found.longer])
+    places.sort()
+    return places

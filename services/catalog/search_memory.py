@@ -27,6 +27,7 @@ class MemorySearchIndex:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._numbers: dict[tuple[str, str], int] = {}
+        self._known: dict[int, Placed] = {}
         self._facts: list[VersionFacts] = []
         self._places: dict[str, bytes] = {}
         self._vocabulary: Counter[str] = Counter()
@@ -50,9 +51,9 @@ class MemorySearchIndex:
     async def vocabulary(self) -> Mapping[str, int]:
         return dict(self._vocabulary)
 
-    async def matching(self, tree: str, filter_: Filter) -> Sequence[int]:
-        found = await self._placed(tree)
-        return [self._number(placed) for placed in found if filter_.matches(placed)]
+    async def matching(self, *, paths: Sequence[str], texts: Sequence[str]) -> Sequence[int]:
+        wanted = Filter(paths=tuple(paths), texts=tuple(texts))
+        return [number for number, placed in self._known.items() if wanted.matches(placed)]
 
     async def _placed(self, tree: str) -> list[Placed]:
         found = await self._store.entities(tree, await self._store.keys(tree))
@@ -64,6 +65,7 @@ class MemorySearchIndex:
         if known is not None:
             return known
         number = self._numbers[entity.path, entity.tree] = len(self._numbers) + 1
+        self._known[number] = placed
         self._facts.append(
             VersionFacts(
                 version=number,

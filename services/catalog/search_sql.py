@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.catalog.domain.filters import Filter
 from services.catalog.ports import Members, VersionFacts
 from services.catalog.search_tables import places, vocabulary
-from services.catalog.sql import _conditions, _holds, _number
-from services.catalog.tables import placements, versions
+from services.catalog.tables import placements, revisions, versions
 
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -23,11 +21,11 @@ class SqlSearchIndex:
     async def members(self, tree: str, *, base: str = "") -> Members:
         listed = sa.select(placements.c.version, placements.c.environment)
         async with self._engine.connect() as connection:
-            number = await connection.scalar(sa.select(_number(tree)))
+            number = await connection.scalar(_number(tree))
             if not base:
                 rows = await connection.execute(listed.where(_at(number)))
                 return Members(added=[(row[0], row[1]) for row in rows])
-            other = await connection.scalar(sa.select(_number(base)))
+            other = await connection.scalar(_number(base))
             added = await connection.execute(listed.where(_at(number), sa.not_(_at(other))))
             removed = await connection.scalars(
                 sa.select(placements.c.version).where(_at(other), sa.not_(_at(number)))
@@ -71,14 +69,20 @@ class SqlSearchIndex:
         async with self._engine.connect() as connection:
             return {row[0]: row[1] for row in await connection.execute(query)}
 
-    async def matching(self, tree: str, filter_: Filter) -> Sequence[int]:
-        query = (
-            sa.select(versions.c.id)
-            .join(placements, placements.c.version == versions.c.id)
-            .where(_holds(placements, tree), *_conditions(filter_))
-        )
+    async def matching(self, *, paths: Sequence[str], texts: Sequence[str]) -> Sequence[int]:
+        query = sa.select(versions.c.id)
+        for path in paths:
+            # A range, for which there is an index; the character after the slash is a 0.
+            below = sa.and_(versions.c.path > f"{path}/", versions.c.path < f"{path}0")
+            query = query.where(sa.or_(versions.c.path == path, below))
+        for part in texts:
+            query = query.where(versions.c.searched.contains(part, autoescape=True))
         async with self._engine.connect() as connection:
             return list(await connection.scalars(query))
+
+
+def _number(tree: str) -> sa.Select[int]:
+    return sa.select(revisions.c.number).where(revisions.c.tree == tree)
 
 
 def _at(number: int | None) -> sa.ColumnElement[bool]:

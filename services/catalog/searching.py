@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from services.catalog.columns import NOWHERE, Facet, Mask, Shelf, View
+from services.catalog.columns import Facet, Mask, Shelf, View
 from services.catalog.domain.entities import Placed, Revision
 from services.catalog.domain.filters import Filter
 from services.catalog.domain.queries import Clause, Query
@@ -22,6 +22,8 @@ MAX_FACET_VALUES: Final = 50
 MAX_REPLACEMENTS: Final = 3
 CACHED_VIEWS: Final = 4
 """Revisions whose columns are kept; each takes some 10 MB for 100,000 entities."""
+CACHED_MASKS: Final = 50
+"""Answers to conditions on paths and texts that are kept; each takes 100 kB for as many."""
 _KEY_LENGTH: Final = 5
 
 
@@ -102,6 +104,7 @@ class Search:
         self._store = store
         self._shelf = Shelf()
         self._views: OrderedDict[str, View] = OrderedDict()
+        self._masks: OrderedDict[tuple[object, ...], Mask] = OrderedDict()
         self._vocabulary = Vocabulary({})
         self._vocabulary_last = 0
         self._lock = asyncio.Lock()
@@ -172,13 +175,20 @@ class Search:
         if request.keys is not None:
             found = view.rows_of_keys(request.keys)
         if request.filter.paths or request.filter.texts:
-            rest = Filter(paths=request.filter.paths, texts=request.filter.texts)
-            versions = await self._index.matching(revision.tree, rest)
-            rows = view.rows(np.array(versions, np.int64))
-            passing = np.zeros(view.size, np.bool_)
-            passing[rows[rows != NOWHERE]] = True
+            passing = await self._passing(request.filter, view, revision)
             found = passing if found is None else found & passing
         return found
+
+    async def _passing(self, filter_: Filter, view: View, revision: Revision) -> Mask:
+        asked = (revision.tree, filter_.paths, filter_.texts)
+        mask = self._masks.get(asked)
+        if mask is None:
+            found = await self._index.matching(paths=filter_.paths, texts=filter_.texts)
+            mask = view.has(np.array(found, np.int64))
+            self._masks[asked] = mask
+            while len(self._masks) > CACHED_MASKS:
+                self._masks.popitem(last=False)
+        return mask
 
     # Words
 
