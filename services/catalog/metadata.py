@@ -25,8 +25,8 @@ from services.catalog.domain.documents import (
 from services.catalog.domain.entities import Value
 from services.catalog.quick_metadata import UNINDENTED, quick_values
 
-MAX_VALUES: Final = 20_000
-"""Values of one document, aliases expanded; more is a YAML bomb."""
+MAX_VALUES: Final = 10_000
+"""Values of one document, aliases expanded; more is a YAML bomb, or data."""
 MAX_DEPTH: Final = 20
 """Collections in each other; the messages that carry metadata bear 32."""
 MAX_PROBLEMS: Final = 100
@@ -42,6 +42,8 @@ _CONTROL: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 """What UTF-8, PostgreSQL or terminals cannot hold, or what changes how other text looks."""
+_SEPARATORS: Final = ("\n", "\r", ",", "[", "{", ": ", "- ", "? ")
+"""What stands between values, counted before PyYAML spends time on them."""
 _OPENING: Final = re.compile(r"[\[{]|[-?:](?=\s|$)", re.MULTILINE)
 """Each collection begins with at least one of these."""
 _SAFE_DEPTH: Final = 500
@@ -109,6 +111,8 @@ def _unusable(problem: Problem) -> Document:
 
 
 def _compose(text: str) -> yaml.Node | None:
+    if sum(map(text.count, _SEPARATORS)) > MAX_VALUES:
+        raise _RefusedError(_bomb(Position(), f"it has more than {MAX_VALUES} lines and values"))
     if sum(1 for _ in _OPENING.finditer(text)) > _SAFE_DEPTH:
         _check_depth(text)
     loader = _LOADER(text)
