@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 
 import grpc
 
@@ -15,6 +15,7 @@ from services.catalog.app import Catalog
 from services.catalog.content import Content
 from services.catalog.git import Git, GitObjects
 from services.catalog.metadata import parse_metadata
+from services.catalog.ports import Source
 from services.catalog.search_sql import SqlSearchIndex
 from services.catalog.searching import Search
 from services.catalog.servicer import content as content_servicer
@@ -23,9 +24,10 @@ from services.catalog.servicer.catalog import SERVICE, CatalogServicer
 from services.catalog.servicer.content import ContentServicer
 from services.catalog.servicer.search import SearchServicer
 from services.catalog.settings import Settings
-from services.catalog.sources import source_of
+from services.catalog.sources import LocalSource, source_of
 from services.catalog.sql import opened
 from services.catalog.synchronisation import Announcement, Synchronisation
+from services.catalog.watching import poll, watch
 from services.errors import Error
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,9 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
             )
 
         first = asyncio.create_task(_first_sync(synchronisation, catalog, announcement))
+        following = [
+            asyncio.create_task(one) for one in _following(configuration, source, synchronisation)
+        ]
         try:
             async with rpc.serving(
                 address=configuration.address,
@@ -84,10 +89,20 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 finally:
                     announcement.close()  # so that no stream delays the stop
         finally:
-            first.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await first
+            for task in (first, *following):
+                task.cancel()
+            await asyncio.gather(first, *following, return_exceptions=True)
             await synchronisation.close()
+
+
+def _following(
+    configuration: Settings, source: Source, synchronisation: Synchronisation
+) -> Iterator[Coroutine[None, None, None]]:
+    """What reads the source again by itself."""
+    if configuration.watch and isinstance(source, LocalSource):
+        yield watch(source.surroundings(), synchronisation.sync)
+    if configuration.poll > 0:
+        yield poll(synchronisation.sync, seconds=configuration.poll)
 
 
 async def _first_sync(

@@ -1,6 +1,6 @@
 """What the catalog needs from outside: a source, an object store, and a place for its index."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -178,4 +178,48 @@ class SearchIndex(Protocol):
 
         As `Filter` has them, and of any revision.
         """
+        ...
+
+
+class WatchLimitError(Exception):
+    """The operating system watches no more folders; the message says which limit it has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderChanges:
+    """What changed in watched folders during a short time."""
+
+    paths: frozenset[str]
+    """Files and folders that came, went, or have another content."""
+    new_folders: frozenset[str] = frozenset()
+    """Folders that came; what is in them is not watched yet."""
+    lost: bool = False
+    """True if there were too many changes to tell: everything may have changed."""
+
+    def and_then(self, more: "FolderChanges") -> "FolderChanges":
+        """These changes and later ones."""
+        return FolderChanges(
+            paths=self.paths | more.paths,
+            new_folders=self.new_folders | more.new_folders,
+            lost=self.lost or more.lost,
+        )
+
+
+class FolderEvents(Protocol):
+    """Changes in folders, told by the operating system without anybody asking."""
+
+    def watch(self, folders: Iterable[str]) -> None:
+        """Watches further folders, each for itself; those that are gone are left out.
+
+        Raises:
+            WatchLimitError: The system watches no more.
+        """
+        ...
+
+    async def next(self, *, timeout: float) -> FolderChanges | None:  # noqa: ASYNC109  # an interval
+        """Waits for changes until there are no more for a moment; None after so many seconds."""
+        ...
+
+    def close(self) -> None:
+        """Watches nothing any more."""
         ...

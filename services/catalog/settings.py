@@ -26,6 +26,10 @@ class Settings:
     """Largest file of an entity that is handed out by itself, in bytes."""
     archive_bytes: int = 1024**3
     """Content of the largest archive of an entity that is handed out, in bytes."""
+    watch: bool = False
+    """Whether a local source is read again by itself when it changes."""
+    poll: float = 0.0
+    """Seconds after which the source is read again by itself; 0 means never."""
     log_format: str = "pretty"
     """`pretty` or `json` (`ACKREP_LOG_FORMAT`)."""
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from services.catalog.domain.entities import OBJECT_ID, Revision
 from services.catalog.git import Git, GitError
+from services.catalog.ignore_rules import IgnoreRules
 from services.catalog.ports import Snapshot, Source
 from services.catalog.repositories import (
     REF,
@@ -20,6 +21,7 @@ from services.catalog.repositories import (
     enclosing_repository,
     is_git_directory,
 )
+from services.catalog.surroundings import Surroundings
 from services.catalog.worktree import WorkTree
 from services.errors import InvalidArgumentError, SourceError, UnavailableError
 
@@ -109,6 +111,14 @@ class LocalSource:
         self._ref = ref
         self._git = git
         self._work_tree: WorkTree | None = None
+
+    def surroundings(self) -> Surroundings:
+        """What to watch to learn of changes."""
+
+        async def rules(repository: Repository | None) -> IgnoreRules:
+            return await WorkTree(self._path.resolve(), git=self._git).ignore_rules(repository)
+
+        return Surroundings(self._path, committed=bool(self._ref), rules=rules)
 
     async def snapshot(self) -> Snapshot:
         """As the port says."""

@@ -18,6 +18,7 @@ from typing import Final
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import Revision, printable
 from services.catalog.git import Git, GitError
+from services.catalog.ignore_rules import IgnoreRules
 from services.catalog.ports import Snapshot
 from services.catalog.repositories import Repository
 
@@ -71,7 +72,7 @@ class WorkTree:
             SourceError: The repository is of a kind that cannot be read.
         """
         place = await self._place(repository)
-        index = self._git.directory.parent / "indexes" / _name(place)
+        index = self._index(place)
         index.parent.mkdir(exist_ok=True)
         # Nobody else writes our index: a lock can only be left from a killed process.
         index.with_name(f"{index.name}.lock").unlink(missing_ok=True)
@@ -99,6 +100,29 @@ class WorkTree:
             ),
             diagnostics=diagnostics,
         )
+
+    async def ignore_rules(self, repository: Repository | None) -> IgnoreRules:
+        """What a snapshot leaves out; may be asked while one is made.
+
+        Raises:
+            GitError: The folder cannot be read.
+            SourceError: The repository is of a kind that cannot be read.
+        """
+        place = await self._place(repository)
+        index = self._index(place)
+        return IgnoreRules(
+            git=self._git,
+            directory=place.top,
+            prefix=place.prefix,
+            options=_excludes(place),
+            index=index,
+            environment=self._git.environment(
+                extra={"GIT_WORK_TREE": str(place.top), "GIT_INDEX_FILE": str(index)}
+            ),
+        )
+
+    def _index(self, place: _Place) -> Path:
+        return self._git.directory.parent / "indexes" / _name(place)
 
     async def _place(self, repository: Repository | None) -> _Place:
         plain = _Place(top=self._folder, prefix="", repository=None)
