@@ -5,10 +5,9 @@ from dataclasses import replace
 
 from services.catalog.domain.diagnostics import Problem
 from services.catalog.domain.documents import LIST_FIELDS, REFERENCE_FIELDS, TEXT_FIELDS, Document
-from services.catalog.domain.entities import Entity, EntityType, Reference, Value
+from services.catalog.domain.entities import Entity, Reference, Value
 from services.catalog.domain.field_names import check_names
 from services.catalog.domain.field_values import CHECKS, ITEM_CHECKS, iso_date
-from services.catalog.domain.folder_checks import misplacement
 from services.catalog.domain.identity import read_key, read_title, read_type
 from services.catalog.domain.schema import SCHEMA, Field, Kind
 
@@ -40,7 +39,6 @@ def read_entity(
     check_names(document, type_, problems)
     entity = None
     if key is not None and type_ is not None:
-        _check_place(document, path, type_, problems)
         entity = Entity(
             key=key,
             type=type_,
@@ -58,13 +56,6 @@ def read_entity(
             metadata=metadata,
         )
     return entity, _bounded(problems)
-
-
-def _check_place(document: Document, path: str, type_: EntityType, problems: list[Problem]) -> None:
-    found = misplacement(path, type_)
-    if found is not None:
-        message, remedy = found
-        problems.append(_problem(document, "misplaced-entity", "type", message, remedy))
 
 
 def texts(metadata: Mapping[str, Value], name: str) -> list[str]:
