@@ -103,6 +103,8 @@ class View:
         self.types = shelf.type_codes[self.versions]
         self.creators = shelf.creator_codes[self.versions]
         self.size = len(self.versions)
+        self.last_version = shelf.last
+        """Greatest number of any entity version when this was made."""
         self._rows = np.full(shelf.last + 1, NOWHERE, np.int32)
         self._rows[self.versions] = np.arange(self.size, dtype=np.int32)
         tag_rows = self.rows(shelf.tag_versions)
@@ -111,7 +113,8 @@ class View:
         lengths = shelf.title_lengths[self.versions]
         # A word says more of a short title than of a long one, as in BM25.
         average = max(float(lengths.mean()), 1.0) if self.size else 1.0
-        self.title_scale = 1.0 / (0.7 + 0.3 * lengths / average)
+        self.title_scale = np.append(1.0 / (0.7 + 0.3 * lengths / average), 0.0)
+        """For each row, and at last for `NOWHERE`."""
 
     @classmethod
     def of(cls, shelf: Shelf, members: Members, *, base: "View | None" = None) -> "View":

@@ -6,14 +6,13 @@ milliseconds. The score of a word in an entity sums the weights of the fields it
 (BM25F), saturates, and counts more the fewer entities have the word.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from services.catalog.columns import NOWHERE, Mask, Numbers, View
-from services.catalog.domain.snippets import Slot
 from services.catalog.domain.words import FIELD_MASK, FIELD_SHIFT, FIELDS, VERSION_SHIFT
 
 Scores: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
@@ -34,51 +33,57 @@ _LONGER: Final = 0.6
 _KEY: Final = 1000.0
 """Whoever asks for a key wants that entity first."""
 _KEY_PART: Final = 100.0
-MIN_KEY_PART: Final = 3
+_AT_ONCE: Final = 1 << 16
+"""Places taken together: as many as stay in the processor's cache."""
 _TITLE: Final = FIELDS.index("title")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A slot of a clause with the places of its words."""
+    """Places of what may stand in one place of a clause."""
 
-    slot: Slot
     exact: Sequence[bytes] = ()
-    """Places of the words as asked, and of what is tried in their place."""
+    """Of the word as asked, or of what is tried in its place."""
     longer: Sequence[bytes] = ()
-    """Places of longer words that begin so."""
-    keys: Sequence[str] = field(default=())
-    """Whole keys, or the beginning of keys, that are meant first of all; in upper case."""
+    """Of longer words that begin so."""
 
 
 def numbers(parts: Sequence[bytes]) -> Numbers:
     """Places as numbers."""
-    return np.frombuffer(b"".join(parts), "<i8").astype(np.int64)
+    return np.frombuffer(b"".join(parts), "<i8").astype(np.int64, copy=False)
 
 
 def occurs(view: View, parts: Sequence[bytes]) -> bool:
     """Whether words stand anywhere in a revision."""
-    return bool((view.rows(numbers(parts) >> VERSION_SHIFT) != NOWHERE).any())
+    return any(
+        bool((view.rows(numbers([part]) >> VERSION_SHIFT) != NOWHERE).any()) for part in parts
+    )
 
 
 def rank(
-    view: View, clauses: Sequence[Sequence[Found]], excluded: Sequence[Sequence[Found]]
+    view: View,
+    wanted: Iterable[tuple[Scores, Sequence[str]]],
+    excluded: Iterable[Scores],
 ) -> tuple[Mask, Scores]:
-    """Rows that have all clauses and none of the excluded ones, and a score for each row."""
+    """Rows that have all clauses and none of the excluded ones, and a score for each row.
+
+    Args:
+        view: The rows.
+        wanted: How often each clause stands in each row, and what keys it may be meant as.
+        excluded: How often each excluded clause stands in each row.
+    """
     matched: Mask = np.ones(view.size, np.bool_)
     scores: Scores = np.zeros(view.size)
-    for slots in clauses:
-        frequencies = _frequencies(view, slots)
-        has = frequencies > 0
+    for often, keys in wanted:
+        has = often > 0
         matched &= has
         count = int(has.sum())
         rarity = np.log1p((view.size - count + 0.5) / (count + 0.5))
-        scores += rarity * frequencies / (frequencies + _SATURATION)
-        if len(slots) == 1:
-            for key in slots[0].keys:
-                scores[view.keys_from(key)] += _KEY if len(key) == view.keys.itemsize else _KEY_PART
-    for slots in excluded:
-        matched &= _frequencies(view, slots) == 0
+        scores += rarity * often / (often + _SATURATION)
+        for key in keys:
+            scores[view.keys_from(key)] += _KEY if len(key) == view.keys.itemsize else _KEY_PART
+    for often in excluded:
+        matched &= often == 0
     return matched, scores
 
 
@@ -95,18 +100,21 @@ def best(matched: Mask, scores: Scores, *, offset: int, limit: int) -> Numbers:
     return rows[np.argsort(negative, kind="stable")][offset:wanted]
 
 
-def _frequencies(view: View, slots: Sequence[Found]) -> Scores:
-    """How often a clause stands in each row, weighted by field."""
+def frequencies(view: View, slots: Sequence[Found]) -> Scores:
+    """How often a clause stands in each row, weighted by field; its words stand together."""
     total: Scores = np.zeros(view.size)
     for everywhere, quality in _occurrences(slots):
-        rows = view.rows(everywhere >> VERSION_SHIFT)
-        here = rows != NOWHERE
-        rows, places = rows[here], everywhere[here]
-        fields = (places >> FIELD_SHIFT) & FIELD_MASK
-        weights = _WEIGHTS[fields] * quality
-        titles = fields == _TITLE
-        weights[titles] *= view.title_scale[rows[titles]]
-        total += np.bincount(rows, weights, minlength=view.size)
+        weights_of = _WEIGHTS * quality
+        for start in range(0, len(everywhere), _AT_ONCE):
+            places = everywhere[start : start + _AT_ONCE]
+            rows = view.rows(places >> VERSION_SHIFT)
+            fields = (places >> FIELD_SHIFT) & FIELD_MASK
+            weights = weights_of[fields]
+            titles = np.flatnonzero(fields == _TITLE)
+            weights[titles] *= view.title_scale[rows[titles]]
+            # The last place gathers what other revisions hold.
+            rows[rows == NOWHERE] = view.size
+            total += np.bincount(rows, weights, minlength=view.size + 1)[: view.size]
     return total
 
 
@@ -126,6 +134,4 @@ def _occurrences(slots: Sequence[Found]) -> Iterator[tuple[Numbers, float]]:
 
 
 def _ordered(found: Found) -> Numbers:
-    places = numbers([*found.exact, *found.longer])
-    places.sort()
-    return places
+    return np.sort(numbers([*found.exact, *found.longer]))

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -11,20 +11,18 @@ import numpy as np
 from services.catalog.columns import Facet, Mask, Shelf, View
 from services.catalog.domain.entities import Placed, Revision
 from services.catalog.domain.filters import Filter
-from services.catalog.domain.queries import Clause, Query
-from services.catalog.domain.snippets import Slot, Snippet, snippets_of
+from services.catalog.domain.queries import Query
+from services.catalog.domain.snippets import Snippet, snippets_of
+from services.catalog.meaning import Meaning, Meanings
 from services.catalog.ports import SearchIndex, Store
-from services.catalog.ranking import MIN_KEY_PART, Found, Scores, best, occurs, rank
-from services.catalog.spelling import Vocabulary, nearest_keys
+from services.catalog.ranking import Scores, best, rank
 
 FACETS: Final = ("type", "tag", "creator", "environment")
 MAX_FACET_VALUES: Final = 50
-MAX_REPLACEMENTS: Final = 3
 CACHED_VIEWS: Final = 4
 """Revisions whose columns are kept; each takes some 10 MB for 100,000 entities."""
 CACHED_MASKS: Final = 50
 """Answers to conditions on paths and texts that are kept; each takes 100 kB for as many."""
-_KEY_LENGTH: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,30 +65,6 @@ class Answer:
     corrections: tuple[Correction, ...]
 
 
-@dataclass(frozen=True)
-class _Words:
-    """What the index knows of the words of one query."""
-
-    exact: Mapping[str, bytes]
-    longer: Mapping[str, Mapping[str, bytes]]
-    """By beginning."""
-    replaced: Mapping[str, Mapping[str, bytes]]
-    """By word that occurs nowhere."""
-
-    def found(self, word: str, *, open_ended: bool) -> Found:
-        """Places of a word and of all that is meant by it."""
-        instead = self.replaced.get(word, {})
-        longer = self.longer.get(word, {}) if open_ended else {}
-        exact = {word: self.exact[word]} if word in self.exact else {}
-        key = (word.upper(),) if _may_be_key(word, open_ended=open_ended) else ()
-        return Found(
-            slot=Slot(frozenset({word, *instead}), prefix=word if open_ended else ""),
-            exact=[*exact.values(), *instead.values()],
-            longer=[places for other, places in longer.items() if other != word],
-            keys=key,
-        )
-
-
 class Search:
     """Finds entities of indexed revisions.
 
@@ -102,11 +76,10 @@ class Search:
     def __init__(self, *, index: SearchIndex, store: Store) -> None:
         self._index = index
         self._store = store
+        self._meanings = Meanings(index)
         self._shelf = Shelf()
         self._views: OrderedDict[str, View] = OrderedDict()
         self._masks: OrderedDict[tuple[object, ...], Mask] = OrderedDict()
-        self._vocabulary = Vocabulary({})
-        self._vocabulary_last = 0
         self._lock = asyncio.Lock()
 
     async def search(self, request: Request, *, revision: Revision) -> Answer:
@@ -115,9 +88,15 @@ class Search:
         All that match are ranked and counted, however many there are.
         """
         view = await self._view(revision.tree)
-        words, corrections = await self._words(request.query, view)
-        wanted = [_found(clause, words) for clause in request.query.clauses]
-        excluded = [_found(clause, words) for clause in request.query.excluded]
+        query = request.query
+        wanted = [
+            await self._meanings.of(clause, query, view, tree=revision.tree)
+            for clause in query.clauses
+        ]
+        excluded = [
+            await self._meanings.of(clause, query, view, tree=revision.tree, forgiving=False)
+            for clause in query.excluded
+        ]
         among = await self._among(request, view, revision)
         kept, scores, facets = await asyncio.to_thread(
             _evaluate, request, view, wanted, excluded, among
@@ -125,7 +104,7 @@ class Search:
         rows = best(kept, scores, offset=request.offset, limit=request.limit)
         keys = [view.key(row) for row in rows]
         entities = await self._store.entities(revision.tree, keys)
-        slots = [[found.slot for found in clause] for clause in wanted]
+        slots = [meaning.slots for meaning in wanted]
         return Answer(
             results=tuple(
                 Result(
@@ -137,7 +116,12 @@ class Search:
             ),
             total=int(kept.sum()),
             facets=facets,
-            corrections=corrections,
+            corrections=tuple(
+                Correction(word=word, replacements=replacements)
+                for word, replacements in dict(
+                    pair for meaning in wanted for pair in meaning.replaced
+                ).items()
+            ),
         )
 
     async def warm(self, revision: Revision) -> None:
@@ -190,73 +174,19 @@ class Search:
                 self._masks.popitem(last=False)
         return mask
 
-    # Words
-
-    async def _words(self, query: Query, view: View) -> tuple[_Words, tuple[Correction, ...]]:
-        longer = {
-            clause.words[-1]: await self._index.places_from(clause.words[-1])
-            for clause in query.clauses
-            if clause.open_ended
-        }
-        exact = dict(await self._index.places(query.words))
-        words = _Words(exact=exact, longer=longer, replaced={})
-        replaced: dict[str, Mapping[str, bytes]] = {}
-        corrections: list[Correction] = []
-        for clause in query.clauses:
-            for number, word in enumerate(clause.words):
-                open_ended = clause.open_ended and number == len(clause.words) - 1
-                found = words.found(word, open_ended=open_ended)
-                if word in replaced or occurs(view, [*found.exact, *found.longer]):
-                    continue
-                keys = self._keys_with(word, view)
-                if keys:
-                    replaced[word] = await self._index.places([key.lower() for key in keys])
-                    continue
-                near = await self._near(query.written(word), word, view, open_ended=open_ended)
-                if near:
-                    replaced[word] = near
-                    written = query.written(word)
-                    corrections.append(Correction(word=written, replacements=tuple(near)))
-        return replace(words, replaced=replaced), tuple(corrections)
-
-    def _keys_with(self, word: str, view: View) -> list[str]:
-        if not word.isascii() or not MIN_KEY_PART <= len(word) < _KEY_LENGTH:
-            return []
-        return view.keys_with(word.upper(), limit=MAX_FACET_VALUES)
-
-    async def _near(
-        self, written: str, word: str, view: View, *, open_ended: bool
-    ) -> Mapping[str, bytes]:
-        """Words near to one that occurs nowhere, likeliest first, which do occur."""
-        if self._vocabulary_last != self._shelf.last:
-            self._vocabulary_last = self._shelf.last
-            self._vocabulary = Vocabulary(await self._index.vocabulary())
-        candidates = await asyncio.to_thread(self._vocabulary.nearest, word, open_ended=open_ended)
-        if not candidates and _looks_like_key(written):
-            keys = [key.decode() for key in view.keys.tolist()]
-            near = await asyncio.to_thread(nearest_keys, written.upper(), keys)
-            candidates = [key.lower() for key in near]
-        places = await self._index.places(candidates)
-        found = [one for one in candidates if one in places and occurs(view, [places[one]])]
-        return {one: places[one] for one in found[:MAX_REPLACEMENTS]}
-
-
-def _found(clause: Clause, words: _Words) -> Sequence[Found]:
-    last = len(clause.words) - 1
-    return [
-        words.found(word, open_ended=clause.open_ended and number == last)
-        for number, word in enumerate(clause.words)
-    ]
-
 
 def _evaluate(
     request: Request,
     view: View,
-    wanted: Sequence[Sequence[Found]],
-    excluded: Sequence[Sequence[Found]],
+    wanted: Sequence[Meaning],
+    excluded: Sequence[Meaning],
     among: Mask | None,
 ) -> tuple[Mask, Scores, tuple[Facet, ...]]:
-    matched, scores = rank(view, wanted, excluded)
+    matched, scores = rank(
+        view,
+        [(meaning.frequencies, meaning.keys) for meaning in wanted],
+        [meaning.frequencies for meaning in excluded],
+    )
     if among is not None:
         matched &= among
     kept = matched & view.mask(request.filter)
@@ -267,14 +197,3 @@ def _evaluate(
             rows = matched & view.mask(request.filter, leaving=name)
             facets.append(view.facet(name, rows, limit=MAX_FACET_VALUES))
     return kept, scores, tuple(facets)
-
-
-def _may_be_key(word: str, *, open_ended: bool) -> bool:
-    if not word.isascii() or len(word) > _KEY_LENGTH:
-        return False
-    return len(word) == _KEY_LENGTH or (open_ended and len(word) >= MIN_KEY_PART)
-
-
-def _looks_like_key(written: str) -> bool:
-    near = abs(len(written) - _KEY_LENGTH) <= 1 and written.isascii() and written.isalnum()
-    return near and (written.isupper() or any(character.isdigit() for character in written))

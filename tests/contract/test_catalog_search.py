@@ -247,6 +247,16 @@ async def test_without_words(shelf: Library) -> None:
         assert ["9AAAA", "AAAAA", "BBBBB"] == await shelf.keys(text)
 
 
+async def test_an_empty_revision(shelf: Library) -> None:
+    """A revision without entities has no matches, also after one that had some."""
+    await shelf.add(item("AAAAA", "Lorenz"))
+    assert ["AAAAA"] == await shelf.keys("lorenz")
+    await shelf.add(number=2)
+    for text in ("", "lorenz", "lornez", "aaaaa", "-lorenz", '"lorenz system"', "xmf"):
+        answer = await shelf.answer(text, filter_="checkable = true", number=2)
+        assert (0, ()) == (answer.total, answer.results)
+
+
 async def test_filters(shelf: Library) -> None:
     """Conditions are those of lists."""
     await shelf.add(
