@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from services.catalog.domain.entities import SUBMODULE_MODE
-from services.catalog.git import Git, GitObjects
+from services.catalog.git import Git
+from services.catalog.objects import GitObjects
 from services.catalog.ports import Snapshot
 from services.catalog.sources import source_of
 

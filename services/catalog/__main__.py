@@ -9,25 +9,36 @@ import grpc
 
 from ackrep.catalog.v1 import catalog_pb2_grpc as rpc_stubs
 from ackrep.catalog.v1 import content_pb2_grpc as content_stubs
+from ackrep.catalog.v1 import ontology_pb2_grpc as ontology_stubs
 from ackrep.catalog.v1 import search_pb2_grpc as search_stubs
 from services import lifetime, logs, rpc, settings
 from services.catalog.app import Catalog
 from services.catalog.content import Content
-from services.catalog.git import Git, GitObjects
+from services.catalog.git import Git
+from services.catalog.git_writing import GitWriter
 from services.catalog.metadata import parse_metadata
+from services.catalog.objects import GitObjects
+from services.catalog.ontology_git import GitOntologyFiles
+from services.catalog.ontology_yaml import parse_ontology
 from services.catalog.ports import Source
+from services.catalog.querying import Querying
 from services.catalog.search_sql import SqlSearchIndex
 from services.catalog.searching import Search
 from services.catalog.servicer import content as content_servicer
+from services.catalog.servicer import ontology as ontology_servicer
 from services.catalog.servicer import search as search_servicer
 from services.catalog.servicer.catalog import SERVICE, CatalogServicer
 from services.catalog.servicer.content import ContentServicer
+from services.catalog.servicer.ontology import OntologyServicer
 from services.catalog.servicer.search import SearchServicer
 from services.catalog.settings import Settings
 from services.catalog.sources import LocalSource, source_of
 from services.catalog.sql import opened
 from services.catalog.synchronisation import Announcement, Synchronisation
+from services.catalog.triples import OxigraphGraphs
+from services.catalog.triples_sql import SqlIndividuals
 from services.catalog.watching import poll, watch
+from services.catalog.uploads import Limits, Uploads
 from services.errors import Error
 
 log = logging.getLogger(__name__)
@@ -48,16 +59,47 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
         timeout=configuration.fetch_timeout,
     )
     await git.open()
-    async with opened(configuration.database_url) as store:
+    async with (
+        opened(configuration.database_url) as store,
+        OxigraphGraphs(
+            seconds=configuration.query_seconds,
+            memory=configuration.query_memory,
+            slots=configuration.query_slots,
+        ) as graphs,
+    ):
         objects = GitObjects(git)
-        catalog = Catalog(source=source, objects=objects, store=store, parse=parse_metadata)
+        catalog = Catalog(
+            source=source,
+            objects=objects,
+            store=store,
+            parse=parse_metadata,
+            parse_ontology=parse_ontology,
+        )
         content = Content(
             catalog=catalog,
             objects=objects,
             file_bytes=configuration.file_bytes,
             archive_bytes=configuration.archive_bytes,
         )
+        writer = GitWriter(git)
+        writer.tidy()
+        uploads = Uploads(
+            objects=writer,
+            add=catalog.add,
+            limits=Limits(
+                files=configuration.upload_files,
+                blob_bytes=configuration.upload_blob_bytes,
+                total_bytes=configuration.upload_bytes,
+            ),
+        )
         search = Search(index=SqlSearchIndex(store.engine), store=store)
+        querying = Querying(
+            catalog=catalog,
+            files=GitOntologyFiles(git, objects),
+            individuals=SqlIndividuals(store.engine),
+            graphs=graphs,
+            parse=parse_ontology,
+        )
         announcement = Announcement()
         synchronisation = Synchronisation(catalog.sync, announcement)
 
@@ -68,7 +110,8 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 ),
                 server,
             )
-            content_stubs.add_ContentServiceServicer_to_server(ContentServicer(content), server)
+            content_stubs.add_ContentServiceServicer_to_server(ContentServicer(content, uploads), server)
+            ontology_stubs.add_OntologyServiceServicer_to_server(OntologyServicer(querying), server)
             search_stubs.add_SearchServiceServicer_to_server(
                 SearchServicer(catalog, search), server
             )
@@ -82,7 +125,12 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 address=configuration.address,
                 token=configuration.token,
                 register=register,
-                services=[SERVICE, content_servicer.SERVICE, search_servicer.SERVICE],
+                services=[
+                    SERVICE,
+                    content_servicer.SERVICE,
+                    ontology_servicer.SERVICE,
+                    search_servicer.SERVICE,
+                ],
             ) as port:
                 try:
                     yield port
@@ -93,6 +141,8 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 task.cancel()
             await asyncio.gather(first, *following, return_exceptions=True)
             await synchronisation.close()
+            await querying.close()
+            await objects.close()
 
 
 def _following(

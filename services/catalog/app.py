@@ -2,14 +2,12 @@
 
 import asyncio
 import datetime
-import logging
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from services.catalog.comparing import affected_entities
+from services.catalog.domain.affected import Affected
 from services.catalog.domain.closures import Closure, closure_of, wanted_keys
-from services.catalog.domain.diagnostics import Severity
-from services.catalog.domain.documents import MAX_METADATA_BYTES, Document
 from services.catalog.domain.entities import (
     DIRECTORY_MODE,
     KEY,
@@ -19,31 +17,22 @@ from services.catalog.domain.entities import (
     Revision,
     TreeEntry,
     is_printable,
-    similar_keys,
 )
 from services.catalog.domain.filters import Filter
-from services.catalog.domain.indexing import (
-    MAX_LINK_BYTES,
-    Index,
-    index_revision,
-    link_entries,
-    metadata_entries,
-)
+from services.catalog.domain.suggestions import candidate_keys, similar_keys
 from services.catalog.ports import Chunk, DiagnosticPage, Objects, Page, Snapshot, Source, Store
-from services.errors import Error, NotFoundError, UnavailableError
-
-log = logging.getLogger(__name__)
+from services.catalog.syncing import Indexing, Parse, ParseOntology
+from services.errors import Error, InvalidArgumentError, NotFoundError, UnavailableError
 
 FIRST_INDEX_SECONDS = 30.0
 """How long an answer waits for the first index after a start."""
 CHUNK_BYTES = 1024 * 1024
 """Largest piece of a file in one message."""
-CACHED_DOCUMENTS = 200_000
 CACHED_TREES = 2_000
 CACHED_CLOSURES = 5_000
-
-Parse = Callable[[bytes], Document]
-"""Parses the content of a `metadata.yml`."""
+CACHED_COMPARISONS = 20
+MAX_REFERRERS = 1000
+"""An answer holds no more of them: thousands of entities may share an environment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +43,8 @@ class EntityView:
     revision: Revision
     references: tuple[Relation, ...]
     referrers: tuple[Relation, ...]
+    """The first ones, of `referrer_count`."""
+    referrer_count: int
     files: tuple[TreeEntry, ...]
 
 
@@ -76,6 +67,7 @@ class Catalog:
         objects: Where its content is kept.
         store: Where its index is kept.
         parse: Parses metadata.
+        parse_ontology: Parses ontology files.
         clock: Tells the time.
     """
 
@@ -86,14 +78,21 @@ class Catalog:
         objects: Objects,
         store: Store,
         parse: Parse,
+        parse_ontology: ParseOntology,
         clock: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
     ) -> None:
-        self._source = source
         self._objects = objects
         self._store = store
-        self._parse = parse
-        self._clock = clock
-        self._documents: dict[str, Document] = {}
+        self._indexing = Indexing(
+            source=source,
+            objects=objects,
+            store=store,
+            parse=parse,
+            parse_ontology=parse_ontology,
+            clock=clock,
+        )
+        self._affected: dict[tuple[str, str], Sequence[Affected]] = {}
+        """By the trees of the two revisions."""
         self._files: dict[str, tuple[TreeEntry, ...]] = {}
         self._closures: dict[tuple[str, str], Closure] = {}
         """By tree of the revision and key: a revision never changes, and each check asks."""
@@ -114,7 +113,7 @@ class Catalog:
         """
         async with self._lock:
             try:
-                revision = await self._sync()
+                revision = await self._indexing.sync()
             except Error as error:
                 self._failure = error
                 raise
@@ -124,72 +123,40 @@ class Catalog:
             finally:
                 self._indexed.set()
 
-    async def _sync(self) -> Revision:
-        begin = time.perf_counter()
-        snapshot = await self._source.snapshot()
-        seen = snapshot.revision
-        current = await self._store.current()
-        if current is not None and _same(current, seen):
-            return current
-        known = await self._store.revision(seen.tree)
-        if known is not None:
-            await self._store.set_current(seen)
-        else:
-            index = await self._index(snapshot)
-            seen = replace(
-                seen,
-                create_time=self._clock(),
-                entity_count=len(index.entities),
-                error_count=index.count(Severity.ERROR),
-                warning_count=index.count(Severity.WARNING),
-            )
-            await self._store.add(seen, index)
-        revision = await self._store.revision(seen.tree)
-        assert revision is not None  # noqa: S101  # it was just written
-        log.info(
-            f"revision {revision.tree[:10]}{' (dirty)' if revision.dirty else ''}: "
-            f"{revision.entity_count} entities, {revision.error_count} errors, "
-            f"{revision.warning_count} warnings, in {time.perf_counter() - begin:.3f} s"
-        )
-        return revision
+    async def index(self, ref: str) -> Revision:
+        """Indexes a branch, tag or commit of the source, and leaves the current revision as it is.
 
-    async def _index(self, snapshot: Snapshot) -> Index:
-        entries = await self._objects.entries(snapshot.revision.tree)
-        wanted = [entry.id for entry in metadata_entries(entries)]
-        unknown = [id_ for id_ in wanted if id_ not in self._documents]
-        contents = await self._objects.blobs(unknown, limit=MAX_METADATA_BYTES)
-        targets = await self._objects.blobs(
-            [entry.id for entry in link_entries(entries)], limit=MAX_LINK_BYTES
-        )
-        links = {id_: target.decode(errors="surrogateescape") for id_, target in targets.items()}
+        Raises:
+            InvalidArgumentError: The ref is of a kind that is refused.
+            NotFoundError: The source has no such ref.
+            SourceError: The source is no git repository, or not readable.
+            UnavailableError: It is remote and cannot be reached.
+        """
+        async with self._lock:
+            return await self._indexing.index(ref)
 
-        def index() -> Index:
-            if len(self._documents) > CACHED_DOCUMENTS:
-                self._documents.clear()
-            for id_, content in contents.items():
-                self._documents[id_] = self._parse(content)
-            return index_revision(
-                entries, documents=self._documents, links=links, found=snapshot.diagnostics
-            )
-
-        return await asyncio.to_thread(index)
+    async def add(self, snapshot: Snapshot) -> Revision:
+        """Indexes a tree of the object store, and leaves the current revision as it is."""
+        async with self._lock:
+            return await self._indexing.add(snapshot)
 
     # Revisions
 
-    async def revision(self, tree: str) -> Revision:
-        """An indexed revision; an empty tree means the current one.
+    async def revision(self, name: str) -> Revision:
+        """An indexed revision.
+
+        Args:
+            name: Id of its tree or of a commit, or the beginning of one; empty means the current
+                revision.
 
         Raises:
             NotFoundError: It was never indexed.
+            InvalidArgumentError: Several begin so.
             UnavailableError: The first index takes longer than a caller would wait.
         """
-        if tree:
-            found = await self._store.revision(tree)
-            if found is None:
-                raise NotFoundError(
-                    f"the revision {tree[:100]} was never indexed", revision=tree[:100]
-                )
-            return found
+        if name:
+            found = await self._store.revision(name)
+            return found if found is not None else await self._named(name)
         try:
             async with asyncio.timeout(FIRST_INDEX_SECONDS):
                 await self._indexed.wait()
@@ -199,6 +166,22 @@ class Catalog:
         if current is None:
             raise self._failure or UnavailableError("nothing is indexed yet; try again")
         return current
+
+    async def _named(self, prefix: str) -> Revision:
+        found = await self._store.find(prefix, limit=4)
+        if not found:
+            raise NotFoundError(
+                f"no revision that was indexed has a tree or commit {prefix[:100]}",
+                revision=prefix[:100],
+            )
+        if len(found) > 1:
+            names = ", ".join(revision.tree[:12] for revision in found[:3])
+            more = ", ..." if len(found) > 3 else ""
+            raise InvalidArgumentError(
+                f"{prefix} is the beginning of several revisions: {names}{more}; write more of it",
+                revision=prefix,
+            )
+        return found[0]
 
     async def revisions(self, *, limit: int, offset: int) -> list[Revision]:
         """Indexed revisions, newest first."""
@@ -215,7 +198,8 @@ class Catalog:
         revision = await self.revision(tree)
         placed = await self._placed(key, revision)
         wanted = [reference.key for reference in placed.entity.references]
-        others = await self._store.entities(revision.tree, wanted)
+        others = await self._store.nodes(revision.tree, wanted)
+        referrers = await self._store.referrers(revision.tree, key, limit=MAX_REFERRERS)
         return EntityView(
             placed=placed,
             revision=revision,
@@ -223,13 +207,14 @@ class Catalog:
                 Relation(
                     field=reference.field,
                     key=reference.key,
-                    title=other.entity.title if other else "",
-                    type=other.entity.type if other else None,
+                    title=other.title if other else "",
+                    type=other.type if other else None,
                 )
                 for reference in placed.entity.references
                 for other in (others.get(reference.key),)
             ),
-            referrers=tuple(await self._store.referrers(revision.tree, key)),
+            referrers=referrers.relations,
+            referrer_count=referrers.total,
             files=await self._files_of(placed.entity.tree),
         )
 
@@ -269,11 +254,23 @@ class Catalog:
         self._closures[revision.tree, key] = closure
         return closure, revision
 
+    async def affected(self, base: Revision, revision: Revision) -> Sequence[Affected]:
+        """The checkable entities that differ between two revisions for a check, by key."""
+        trees = (base.tree, revision.tree)
+        found = self._affected.get(trees)
+        if found is None:
+            found = await affected_entities(self._store, *trees)
+            if len(self._affected) >= CACHED_COMPARISONS:
+                self._affected.clear()
+            self._affected[trees] = found
+        return found
+
     async def _placed(self, key: str, revision: Revision) -> Placed:
         found = await self._store.entities(revision.tree, [key]) if KEY.fullmatch(key) else {}
         if key in found:
             return found[key]
-        similar = similar_keys(key[:20], await self._store.keys(revision.tree))
+        known = await self._store.nodes(revision.tree, candidate_keys(key[:20]))
+        similar = similar_keys(key[:20], known.__contains__)
         hint = f"; did you mean {', '.join(similar)}?" if similar else ""
         raise NotFoundError(
             f"no entity has the key {key[:100]}{hint}", key=key[:100], similar=",".join(similar)
@@ -320,13 +317,3 @@ class Catalog:
                 if not chunk.more:
                     file = None
             yield TreePart(tree=tree)
-
-
-def _same(current: Revision, seen: Revision) -> bool:
-    return seen == replace(
-        current,
-        create_time=seen.create_time,
-        entity_count=seen.entity_count,
-        error_count=seen.error_count,
-        warning_count=seen.warning_count,
-    )

@@ -10,13 +10,12 @@ import contextlib
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from services.catalog.domain.entities import OBJECT_ID, TreeEntry
-from services.catalog.ports import Chunk
-from services.errors import Error, InvalidArgumentError, NotFoundError, UnavailableError
+from services.catalog.domain.entities import TreeEntry
+from services.errors import Error, UnavailableError
 
 _CONFIGURATION: Final = """\
 # Written by the ACKREP catalog: the only configuration its git processes read.
@@ -189,8 +188,8 @@ class Git:
         try:
             async with asyncio.timeout(timeout):
                 output, errors, _ = await asyncio.gather(
-                    _reader(process.stdout).read(),
-                    _reader(process.stderr).read(),
+                    reader_of(process.stdout).read(),
+                    reader_of(process.stderr).read(),
                     _feed(process, given),
                 )
                 await process.wait()
@@ -212,90 +211,32 @@ async def end(process: Process) -> None:
         await process.wait()
 
 
-class GitObjects:
-    """Reads trees and blobs of the store (port `Objects`)."""
-
-    def __init__(self, git: Git) -> None:
-        self._git = git
-
-    async def entries(self, tree: str) -> list[TreeEntry]:
-        """As the port says; entries whose path would leave the tree are left out."""
-        if not OBJECT_ID.fullmatch(tree):
-            raise InvalidArgumentError(f"{tree[:100]!r} is no git tree id", tree=tree[:100])
-        try:
-            # `-l` reads the size of each blob and says BAD where it is missing.
-            output = await self._git.run("ls-tree", "-r", "-t", "-z", "-l", tree)
-        except GitError as error:
-            raise NotFoundError(f"the catalog does not hold the tree {tree}", tree=tree) from error
-        return [entry for record in output.split(b"\0") if (entry := _entry(record)) is not None]
-
-    async def blobs(self, ids: Sequence[str], *, limit: int) -> dict[str, bytes]:
-        """As the port says."""
-        found: dict[str, bytes] = {}
-        wanted = list(dict.fromkeys(ids))
-        if not wanted:
-            return found
-        async with self._batch() as process:
-            for start in range(0, len(wanted), 500):
-                part = wanted[start : start + 500]
-                # Fewer ids at once than a pipe holds: git never waits for us while we wait for it.
-                _writer(process).write("".join(f"{id_}\n" for id_ in part).encode())
-                for id_ in part:
-                    size = await _header(process)
-                    if size is None:
-                        continue
-                    content = bytearray()
-                    async for data in _content(process, size):
-                        content += data[: max(limit + 1 - len(content), 0)]
-                    found[id_] = bytes(content)
-        return found
-
-    async def stream(self, ids: Sequence[str], *, chunk: int) -> AsyncIterator[tuple[str, Chunk]]:
-        """As the port says."""
-        async with self._batch() as process:
-            for id_ in ids:
-                _writer(process).write(f"{id_}\n".encode())
-                size = await _header(process)
-                if size is None:
-                    raise NotFoundError(f"the catalog does not hold the blob {id_}", blob=id_)
-                left = size
-                if size == 0:
-                    yield id_, Chunk(data=b"", more=False)
-                async for data in _content(process, size, piece=chunk):
-                    left -= len(data)
-                    yield id_, Chunk(data=data, more=left > 0)
-
-    @contextlib.asynccontextmanager
-    async def _batch(self) -> AsyncIterator[Process]:
-        process = await self._git.start("cat-file", "--batch")
-        try:
-            yield process
-        finally:
-            await end(process)
+def parse_entries(listing: bytes) -> list[TreeEntry]:
+    """The lines of `ls-tree -z`; entries whose path would leave the tree are left out."""
+    found = []
+    for record in listing.split(b"\0"):
+        head, _, path = record.partition(b"\t")
+        if path and is_safe(path):
+            mode, _, id_, *_ = head.split()
+            found.append(TreeEntry(path=os.fsdecode(path), mode=int(mode, 8), id=id_.decode()))
+    return found
 
 
-def _entry(record: bytes) -> TreeEntry | None:
-    if not record:
-        return None
-    head, _, path = record.partition(b"\t")
-    mode, _, id_, size = head.split()
-    segments = path.split(b"/")
-    if any(part in _UNSAFE_SEGMENTS or part.lower() == b".git" for part in segments):
-        return None
-    return TreeEntry(
-        path=os.fsdecode(path),
-        mode=int(mode, 8),
-        id=id_.decode(),
-        size=int(size) if size.isdigit() else -1 if size == b"BAD" else 0,
-    )
+def is_safe(path: bytes) -> bool:
+    """Whether a path of a tree stays below it and out of anybody's `.git`."""
+    if b".." not in path and b"." not in path[:1] and b"/." not in path and b"//" not in path:
+        return True
+    return not any(part in _UNSAFE_SEGMENTS or part.lower() == b".git" for part in path.split(b"/"))
 
 
-def _writer(process: Process) -> asyncio.StreamWriter:
+def writer_of(process: Process) -> asyncio.StreamWriter:
+    """Standard input of a process that was started with a pipe."""
     assert process.stdin is not None  # noqa: S101  # started with a pipe
     return process.stdin
 
 
-def _reader(pipe: asyncio.StreamReader | None) -> asyncio.StreamReader:
+def reader_of(pipe: asyncio.StreamReader | None) -> asyncio.StreamReader:
+    """Standard output or error of a process that was started with pipes."""
     assert pipe is not None  # noqa: S101  # started with a pipe
     return pipe
 
@@ -304,27 +245,9 @@ async def _feed(process: Process, given: bytes) -> None:
     """Writes standard input; a process that ends without reading it says why by itself."""
     if not given:
         return
-    writer = _writer(process)
+    writer = writer_of(process)
     # uvloop raises RuntimeError where the pipe is closed already.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError, RuntimeError):
         writer.write(given)
         await writer.drain()
         writer.close()
-
-
-async def _header(process: Process) -> int | None:
-    """Size of the next object, or None if it is missing."""
-    line = await _reader(process.stdout).readline()
-    if not line.endswith(b"\n"):
-        raise GitError(process.returncode or -1, "cat-file ended early")
-    parts = line.split()
-    return None if parts[-1] == b"missing" else int(parts[2])
-
-
-async def _content(process: Process, size: int, *, piece: int = _READ) -> AsyncIterator[bytes]:
-    left = size
-    while left:
-        data = await _reader(process.stdout).readexactly(min(left, piece))
-        left -= len(data)
-        yield data
-    await _reader(process.stdout).readexactly(1)  # the line break after each object

@@ -1,13 +1,16 @@
 """What the catalog needs from outside: a source, an object store, and a place for its index."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from services.catalog.domain.answers import Answer
 from services.catalog.domain.diagnostics import Diagnostic
-from services.catalog.domain.entities import Placed, Relation, Revision, TreeEntry
+from services.catalog.domain.entities import Node, Placed, Relation, Revision, TreeChange, TreeEntry
 from services.catalog.domain.filters import Filter
-from services.catalog.domain.indexing import Index
+from services.catalog.domain.indexing import Delta, Index
+from services.catalog.domain.ontology import Ontology
+from services.catalog.domain.triples import Tagged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,15 +21,22 @@ class Snapshot:
     """Without counts and time, which indexing adds."""
     diagnostics: tuple[Diagnostic, ...] = ()
     """What could not be read."""
+    missing: frozenset[str] = frozenset()
+    """Blobs that neither the source nor the object store holds."""
 
 
 class Source(Protocol):
     """A data repository that somebody else keeps."""
 
-    async def snapshot(self) -> Snapshot:
-        """Reads its present state into the object store.
+    async def snapshot(self, *, ref: str = "") -> Snapshot:
+        """Reads a state of it into the object store.
+
+        Args:
+            ref: Branch, tag or commit; empty means its present state.
 
         Raises:
+            InvalidArgumentError: The ref is of a kind that is refused.
+            NotFoundError: It has no such branch, tag or commit.
             SourceError: It is no readable folder or repository.
             UnavailableError: It is remote and cannot be reached.
         """
@@ -57,6 +67,30 @@ class Objects(Protocol):
         """Content of blobs by id, at most `limit` + 1 bytes of each; missing ones are left out."""
         ...
 
+    async def changes(self, old: str, new: str) -> Sequence[TreeChange]:
+        """All paths that differ between two trees, folders included.
+
+        Args:
+            old: Tree before; empty means one without entries.
+            new: Tree after.
+
+        Raises:
+            NotFoundError: The store does not hold one of them.
+        """
+        ...
+
+    def read(self, ids: Sequence[str], *, limit: int) -> Iterator[tuple[str, bytes]]:
+        """As `blobs`, one after the other and blocking, for a worker thread."""
+        ...
+
+    def listings(self, trees: Sequence[str]) -> Mapping[str, list[TreeEntry]]:
+        """Everything below trees but folders, without sizes; blocking, for a worker thread.
+
+        Raises:
+            NotFoundError: The store does not hold one of them.
+        """
+        ...
+
     def stream(self, ids: Sequence[str], *, chunk: int) -> AsyncIterator[tuple[str, Chunk]]:
         """Content of blobs in the order given, in chunks of at most so many bytes.
 
@@ -75,6 +109,14 @@ class Page:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RelationPage:
+    """The first relations and the number of all."""
+
+    relations: tuple[Relation, ...]
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiagnosticPage:
     """A page of diagnostics and the number of all that match."""
 
@@ -89,16 +131,30 @@ class Store(Protocol):
         """The latest state of the source, or None before the first index."""
         ...
 
+    async def latest(self) -> Revision | None:
+        """The revision that was added last, whether or not it is the current one."""
+        ...
+
     async def revision(self, tree: str) -> Revision | None:
         """An indexed revision."""
+        ...
+
+    async def find(self, prefix: str, *, limit: int) -> list[Revision]:
+        """Revisions whose tree id, or a commit id they were seen with, begins so; newest first."""
         ...
 
     async def revisions(self, *, limit: int, offset: int) -> list[Revision]:
         """Indexed revisions, newest first."""
         ...
 
-    async def add(self, revision: Revision, index: Index) -> None:
-        """Adds a revision and makes it the current one, in one transaction."""
+    async def add(self, revision: Revision, change: Index | Delta, *, current: bool = True) -> None:
+        """Adds a revision in one transaction.
+
+        Args:
+            revision: A new one.
+            change: All that it holds, or what it has other than the one that was added last.
+            current: Whether to make it the current one.
+        """
         ...
 
     async def set_current(self, revision: Revision) -> None:
@@ -109,6 +165,10 @@ class Store(Protocol):
         """Entities of a revision by key; unknown keys are left out."""
         ...
 
+    async def nodes(self, tree: str, keys: Sequence[str]) -> dict[str, Node]:
+        """As `entities`, with what closures need alone."""
+        ...
+
     async def keys(self, tree: str) -> list[str]:
         """All keys of a revision, in order."""
         ...
@@ -117,8 +177,23 @@ class Store(Protocol):
         """Entities of a revision that match, in the order of their keys, from after a key on."""
         ...
 
-    async def referrers(self, tree: str, key: str) -> list[Relation]:
-        """Who refers to an entity at a revision, in the order of keys and fields."""
+    async def referrers(self, tree: str, key: str, *, limit: int) -> RelationPage:
+        """Who refers to an entity at a revision, in the order of keys and fields.
+
+        Entities refer to the environment that they run in also where they do not name it.
+        """
+        ...
+
+    async def dependants(self, tree: str, keys: Sequence[str]) -> set[str]:
+        """Keys of the entities that name one of these in a field of the closure."""
+        ...
+
+    async def users(self, tree: str, environments: Sequence[str]) -> set[str]:
+        """Keys of the entities that run in one of these environments, given by key."""
+        ...
+
+    async def changed(self, old: str, new: str) -> set[str]:
+        """Keys whose entity, or its environment, is another one in one of two revisions."""
         ...
 
     async def diagnostics(self, tree: str, *, key: str, limit: int, offset: int) -> DiagnosticPage:
@@ -177,6 +252,52 @@ class SearchIndex(Protocol):
         """Numbers of the entity versions in all these folders and with all these parts of text.
 
         As `Filter` has them, and of any revision.
+        """
+        ...
+
+
+class OntologyFiles(Protocol):
+    """The files of the ontology."""
+
+    async def read(self, tree: str, *, limit: int) -> Sequence[tuple[str, str, bytes]]:
+        """Path, blob id and content of each file, at most `limit` + 1 bytes of it, by path.
+
+        Raises:
+            NotFoundError: The store does not hold the tree.
+        """
+        ...
+
+
+class Individuals(Protocol):
+    """What graphs are made of."""
+
+    def tagged(self, tree: str) -> AsyncIterator[Sequence[Tagged]]:
+        """All entities of an indexed revision, in the order of their keys, in batches."""
+        ...
+
+
+class Graphs(Protocol):
+    """RDF graphs of revisions, the ones used last."""
+
+    async def load(
+        self, tree: str, ontology: Ontology, entities: AsyncIterator[Sequence[Tagged]]
+    ) -> None:
+        """Loads the graph of a revision; others may be given up for it.
+
+        Raises:
+            UnavailableError: The store of graphs has failed.
+        """
+        ...
+
+    async def query(self, tree: str, query: str, *, max_rows: int) -> Answer:
+        """Runs a checked SELECT or ASK, without the names of concepts in its answer.
+
+        Raises:
+            UnknownGraphError: That graph is not loaded.
+            InvalidArgumentError: It cannot be understood; with line, column and why.
+            DeadlineExceededError: It took too long and was ended.
+            ResourceExhaustedError: It needs too much memory, or there are too many at once.
+            UnavailableError: The store of graphs has failed.
         """
         ...
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from services.catalog.domain.entities import OBJECT_ID, Revision
 from services.catalog.git import Git, GitError
 from services.catalog.ignore_rules import IgnoreRules
+from services.catalog.importing import Import
 from services.catalog.ports import Snapshot, Source
 from services.catalog.repositories import (
     REF,
@@ -23,15 +24,15 @@ from services.catalog.repositories import (
 )
 from services.catalog.surroundings import Surroundings
 from services.catalog.worktree import WorkTree
-from services.errors import InvalidArgumentError, SourceError, UnavailableError
+from services.errors import InvalidArgumentError, NotFoundError, SourceError, UnavailableError
 
 SCHEMES: Final = ("https", "ssh", "git", "file")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9_][A-Za-z0-9_.-]*:[^:-].*")
 _FETCHED: Final = "refs/ackrep/fetched"
+_UNKNOWN_REF: Final = ("couldn't find remote ref", "not our ref")
 _UNREADABLE: Final = (
-    "couldn't find remote ref",
-    "not our ref",
+    *_UNKNOWN_REF,
     "Authentication failed",
     "Permission denied",
     "could not read Username",
@@ -110,6 +111,7 @@ class LocalSource:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links
         self._ref = ref
         self._git = git
+        self._import = Import(git)
         self._work_tree: WorkTree | None = None
 
     def surroundings(self) -> Surroundings:
@@ -120,24 +122,27 @@ class LocalSource:
 
         return Surroundings(self._path, committed=bool(self._ref), rules=rules)
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self, *, ref: str = "") -> Snapshot:
         """As the port says."""
+        check_ref(ref)
         path = self._path
         if not path.is_dir():
             raise SourceError(f"there is no folder {path}", source=str(path))
         try:
             if is_git_directory(path):
-                return await self._committed(bare_repository(path), prefix="")
+                wanted = ref or self._ref or "HEAD"
+                return await self._committed(bare_repository(path), wanted, prefix="")
             path = path.resolve()
             repository = enclosing_repository(path)
-            if self._ref:
+            if ref or self._ref:
                 if repository is None or repository.work_tree is None:
                     raise SourceError(
-                        f"{path} is no git repository, so that it has no {self._ref}",
+                        f"{path} is no git repository, so that it has no {ref or self._ref}",
                         source=str(path),
                     )
-                prefix = path.relative_to(repository.work_tree).as_posix()
-                return await self._committed(repository, prefix="" if prefix == "." else prefix)
+                below = path.relative_to(repository.work_tree).as_posix()
+                prefix = "" if below == "." else below
+                return await self._committed(repository, ref or self._ref, prefix=prefix)
             if self._work_tree is None:
                 self._work_tree = WorkTree(path, git=self._git)
             snapshot = await self._work_tree.snapshot(repository)
@@ -145,80 +150,54 @@ class LocalSource:
             raise SourceError(f"cannot read {self._path}: {error.output}") from error
         except PermissionError as error:
             raise SourceError(f"cannot read {self._path}: {error}") from error
-        return replace(snapshot, revision=self._described(snapshot.revision))
+        except NotFoundError as error:
+            if ref:
+                raise
+            # The configured ref: a fault of the source, not of the caller.
+            raise SourceError(error.message, **error.facts) from error
+        return replace(snapshot, revision=self._described(snapshot.revision, self._ref))
 
-    def _described(self, revision: Revision) -> Revision:
+    def _described(self, revision: Revision, ref: str) -> Revision:
         name = self._path.parent.name if self._path.name == ".git" else self._path.name
         return replace(
             revision,
             source=str(self._path),
-            ref="" if self._ref == "HEAD" else self._ref,
+            ref="" if ref == "HEAD" else ref,
             title=name.removesuffix(".git") or str(self._path),
         )
 
-    async def _committed(self, repository: Repository, *, prefix: str) -> Snapshot:
+    async def _committed(self, repository: Repository, ref: str, *, prefix: str) -> Snapshot:
         repository.check()
         environment = self._git.environment(alternates=repository.objects)
-        ref = self._ref or "HEAD"
         named = repository.commit_or_tag(ref)
         if not named and re.fullmatch(r"[0-9a-f]{7,40}", ref):
             named = ref
+        commit = tree = ""
         try:
-            commit = await self._parse(f"{named}^{{commit}}", environment) if named else ""
-        except GitError:
-            commit = ""
-        if not commit:
-            raise SourceError(f"{self._path} has no branch, tag or commit {ref}", ref=ref)
-        try:
-            tree = await self._parse(f"{commit}:{prefix}", environment)
+            if named:
+                commit, tree = await self._parse(named, prefix, environment)
         except GitError as error:
-            raise SourceError(f"{prefix} does not exist in {ref}", ref=ref) from error
-        await self._import(tree, environment)
-        return Snapshot(
-            revision=self._described(Revision(tree=tree, commit=commit, base_commit=commit))
-        )
+            if prefix and f"path '{prefix}'" in error.output:
+                raise NotFoundError(f"{prefix} does not exist in {ref}", ref=ref) from error
+        if not commit:
+            raise NotFoundError(f"{self._path} has no branch, tag or commit {ref}", ref=ref)
+        missing = await self._import.tree(tree, environment)
+        revision = Revision(tree=tree, commit=commit, base_commit=commit)
+        return Snapshot(revision=self._described(revision, ref), missing=missing)
 
-    async def _parse(self, expression: str, environment: dict[str, str]) -> str:
+    async def _parse(self, named: str, prefix: str, environment: dict[str, str]) -> tuple[str, str]:
+        """Commit and tree that a name means; both by one process."""
         output = await self._git.run(
             "rev-parse",
-            "--verify",
-            "--quiet",
             "--end-of-options",
-            expression,
+            f"{named}^{{commit}}",
+            f"{named}^{{commit}}:{prefix}",
             environment=environment,
         )
-        return output.decode().strip().removeprefix("--end-of-options").strip()
-
-    async def _import(self, tree: str, environment: dict[str, str]) -> None:
-        """Copies the objects of a tree into our store; blobs the source lacks stay missing."""
-        marker = self._git.directory / "ackrep-imported" / tree
-        if marker.exists():
-            return
-        output = await self._git.run(
-            "rev-list",
-            "--objects",
-            "--no-object-names",
-            "--missing=print",
-            "--no-walk",
-            tree,
-            environment=environment,
-        )
-        # Missing ones are printed with a question mark.
-        lines = output.splitlines(keepends=True)
-        listed = b"".join(line for line in lines if not line.startswith(b"?"))
-        known = await self._git.run("cat-file", "--batch-check", "--buffer", given=listed)
-        lacking = b"".join(
-            line.split()[0] + b"\n" for line in known.splitlines() if line.endswith(b" missing")
-        )
-        if lacking:
-            packs = self._git.directory / "objects" / "pack"
-            packs.mkdir(parents=True, exist_ok=True)
-            await self._git.run(
-                "pack-objects", "-q", str(packs / "pack"), given=lacking, environment=environment
-            )
-        if len(listed) == len(output):
-            marker.parent.mkdir(exist_ok=True)
-            marker.touch()
+        found = [line for line in output.decode().split() if OBJECT_ID.fullmatch(line)]
+        if len(found) != 2:
+            raise GitError(1, f"{named} is no commit")
+        return found[0], found[1]
 
 
 class UrlSource:
@@ -231,8 +210,10 @@ class UrlSource:
         self._git = git
         self._timeout = timeout
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self, *, ref: str = "") -> Snapshot:
         """As the port says."""
+        check_ref(ref)
+        wanted = ref or self._ref
         try:
             await self._git.run(
                 "fetch",
@@ -244,14 +225,18 @@ class UrlSource:
                 "--force",
                 "--",
                 self._url,
-                f"+{self._ref or 'HEAD'}:{_FETCHED}",
+                f"+{wanted or 'HEAD'}:{_FETCHED}",
                 timeout=self._timeout,
             )
             output = await self._git.run(
                 "rev-parse", f"{_FETCHED}^{{commit}}", f"{_FETCHED}^{{tree}}"
             )
         except GitError as error:
-            raise self._explained(error) from error
+            if ref and any(words in error.output for words in _UNKNOWN_REF):
+                raise NotFoundError(
+                    f"{self._shown} has no branch, tag or commit {ref}", ref=ref
+                ) from error
+            raise self._explained(error, wanted) from error
         commit, tree = output.decode().split()
         assert OBJECT_ID.fullmatch(tree)  # noqa: S101  # our store is a SHA-1 one
         path = self._shown.rstrip("/").rpartition(":" if _SCP.fullmatch(self._url) else "/")[2]
@@ -261,14 +246,14 @@ class UrlSource:
                 commit=commit,
                 base_commit=commit,
                 source=self._shown,
-                ref=self._ref,
+                ref=wanted,
                 title=PurePosixPath(path).name.removesuffix(".git"),
             )
         )
 
-    def _explained(self, error: GitError) -> SourceError | UnavailableError:
+    def _explained(self, error: GitError, ref: str) -> SourceError | UnavailableError:
         said = error.output.replace(self._url, self._shown)
-        message = f"cannot fetch {self._ref or 'HEAD'} from {self._shown}: {said}"
+        message = f"cannot fetch {ref or 'HEAD'} from {self._shown}: {said}"
         if any(words in said for words in _UNREADABLE):
             return SourceError(message, source=self._shown)
         return UnavailableError(message, source=self._shown)

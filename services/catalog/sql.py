@@ -1,8 +1,8 @@
 """The index in SQL (port `Store`): SQLite with WAL, or PostgreSQL."""
 
 import contextlib
-import datetime
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,30 +10,42 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from services.catalog.domain.deltas import Delta, Index
+from services.catalog.domain.documents import CLOSURE_FIELDS
 from services.catalog.domain.entities import (
-    CHECKABLE,
-    Entity,
     EntityType,
+    Node,
     Placed,
-    Reference,
     Relation,
     Revision,
 )
 from services.catalog.domain.filters import Filter
-from services.catalog.domain.indexing import Index
-from services.catalog.ports import DiagnosticPage, Page
-from services.catalog.sql_writing import chunks, diagnostic_of, note, place, point
+from services.catalog.domain.graph import ENVIRONMENT_FIELD
+from services.catalog.ports import DiagnosticPage, Page, RelationPage
+from services.catalog.search_writing import add_versions
+from services.catalog.sql_reading import (
+    conditions,
+    holds,
+    load,
+    number_of,
+    placed_query,
+    references_of,
+    revision_of,
+)
+from services.catalog.sql_schema import configure_sqlite, make_tables
+from services.catalog.sql_writing import chunks, diagnostic_of, difference, point, write
 from services.catalog.tables import (
+    commits,
     current,
     diagnostics,
-    metadata,
     placements,
     relations,
     revisions,
-    tags,
     versions,
 )
 from services.errors import UnavailableError
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -45,24 +57,17 @@ async def opened(url: str) -> AsyncIterator["SqlStore"]:
     """
     engine = create_async_engine(url)
     if engine.dialect.name == "sqlite":
-        sa.event.listen(engine.sync_engine, "connect", _configure_sqlite)
+        sa.event.listen(engine.sync_engine, "connect", configure_sqlite)
     try:
         try:
             async with engine.begin() as connection:
-                await connection.run_sync(metadata.create_all)
+                await connection.run_sync(make_tables)
         except (OSError, OperationalError) as error:
             shown = engine.url.render_as_string(hide_password=True)
             raise UnavailableError(f"the database {shown} does not answer: {error}") from error
         yield SqlStore(engine)
     finally:
         await engine.dispose()
-
-
-def _configure_sqlite(connection: Any, record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 class SqlStore:
@@ -82,18 +87,35 @@ class SqlStore:
         query = sa.select(revisions).join(current, current.c.number == revisions.c.number)
         async with self._engine.connect() as connection:
             row = (await connection.execute(query)).mappings().first()
-        return _revision(row) if row else None
+        return revision_of(row) if row else None
 
     async def revision(self, tree: str) -> Revision | None:
         query = sa.select(revisions).where(revisions.c.tree == tree)
         async with self._engine.connect() as connection:
             row = (await connection.execute(query)).mappings().first()
-        return _revision(row) if row else None
+        return revision_of(row) if row else None
 
     async def revisions(self, *, limit: int, offset: int) -> list[Revision]:
         query = sa.select(revisions).order_by(revisions.c.number.desc()).limit(limit).offset(offset)
         async with self._engine.connect() as connection:
-            return [_revision(row) for row in (await connection.execute(query)).mappings()]
+            return [revision_of(row) for row in (await connection.execute(query)).mappings()]
+
+    async def latest(self) -> Revision | None:
+        query = sa.select(revisions).order_by(revisions.c.number.desc()).limit(1)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        return revision_of(row) if row else None
+
+    async def find(self, prefix: str, *, limit: int) -> list[Revision]:
+        named = sa.select(commits.c.number).where(commits.c.commit.startswith(prefix))
+        query = (
+            sa.select(revisions)
+            .where(sa.or_(revisions.c.tree.startswith(prefix), revisions.c.number.in_(named)))
+            .order_by(revisions.c.number.desc())
+            .limit(limit)
+        )
+        async with self._engine.connect() as connection:
+            return [revision_of(row) for row in (await connection.execute(query)).mappings()]
 
     async def set_current(self, revision: Revision) -> None:
         async with self._engine.begin() as connection:
@@ -109,17 +131,30 @@ class SqlStore:
                     title=revision.title,
                 )
             )
-            number = await connection.scalar(sa.select(_number(revision.tree)))
+            number = await connection.scalar(sa.select(number_of(revision.tree)))
+            await _name(connection, number, revision.commit)
             await point(connection, number)
 
-    async def add(self, revision: Revision, index: Index) -> None:
+    async def add(self, revision: Revision, change: Index | Delta, *, current: bool = True) -> None:
         async with self._engine.begin() as connection:
-            last = await connection.scalar(sa.select(sa.func.max(revisions.c.number)))
-            number = (last or 0) + 1
+            latest = sa.select(revisions.c.number, revisions.c.tree)
+            last = (
+                await connection.execute(latest.order_by(revisions.c.number.desc()).limit(1))
+            ).first()
+            number = (last.number if last else 0) + 1
             await connection.execute(sa.insert(revisions), [{"number": number, **asdict(revision)}])
-            await place(connection, number, index.entities)
-            await note(connection, number, index.diagnostics)
-            await point(connection, number)
+            if isinstance(change, Index):
+                if last is not None:
+                    change = await difference(connection, last.tree, change)
+                else:
+                    change = Delta(base="", placed=change.entities, noted=change.diagnostics)
+            if change.base != (last.tree if last else ""):
+                raise ValueError(f"the change is one of {change.base}, not of the last revision")
+            after = await write(connection, number, change, empty=last is None)
+            await add_versions(connection, after=after)
+            await _name(connection, number, revision.commit)
+            if current:
+                await point(connection, number)
 
     # Entities
 
@@ -127,64 +162,139 @@ class SqlStore:
         found: dict[str, Placed] = {}
         async with self._engine.connect() as connection:
             for part in chunks(list(dict.fromkeys(keys))):
-                query = _placed(tree).where(placements.c.key.in_(part))
-                for placed in await _load(connection, query):
+                query = placed_query(tree).where(placements.c.key.in_(part))
+                for placed in await load(connection, query):
                     found[placed.entity.key] = placed
         return found
 
+    async def nodes(self, tree: str, keys: Sequence[str]) -> dict[str, Node]:
+        found: dict[str, Node] = {}
+        columns = (versions.c.id, versions.c.key, versions.c.type, versions.c.title)
+        places = (versions.c.path, versions.c.tree, placements.c.environment_key)
+        async with self._engine.connect() as connection:
+            for part in chunks(list(dict.fromkeys(keys))):
+                query = (
+                    sa.select(*columns, *places)
+                    .join(placements, placements.c.version == versions.c.id)
+                    .where(placements.c.key.in_(part), holds(placements, tree))
+                )
+                rows = (await connection.execute(query)).all()
+                references = await references_of(connection, [row.id for row in rows])
+                for row in rows:
+                    found[row.key] = Node(
+                        key=row.key,
+                        type=EntityType(row.type),
+                        title=row.title,
+                        path=row.path,
+                        tree=row.tree,
+                        references=tuple(references[row.id]),
+                        environment_key=row.environment_key,
+                    )
+        return found
+
     async def keys(self, tree: str) -> list[str]:
-        query = sa.select(placements.c.key).where(_holds(placements, tree))
+        query = sa.select(placements.c.key).where(holds(placements, tree))
         async with self._engine.connect() as connection:
             return list(await connection.scalars(query.order_by(placements.c.key)))
 
     async def page(self, tree: str, filter_: Filter, *, after: str, limit: int) -> Page:
-        conditions = list(_conditions(filter_))
+        wanted = list(conditions(filter_))
         counted = (
             sa.select(sa.func.count())
             .select_from(placements.join(versions, versions.c.id == placements.c.version))
-            .where(_holds(placements, tree), *conditions)
+            .where(holds(placements, tree), *wanted)
         )
         listed = (
-            _placed(tree)
-            .where(*conditions, placements.c.key > after)
+            placed_query(tree)
+            .where(*wanted, placements.c.key > after)
             .order_by(placements.c.key)
             .limit(limit)
         )
         async with self._engine.connect() as connection:
             total = await connection.scalar(counted)
-            entities = await _load(connection, listed)
+            entities = await load(connection, listed)
         return Page(entities=tuple(entities), total=total or 0)
 
-    async def referrers(self, tree: str, key: str) -> list[Relation]:
-        query = (
-            sa.select(relations.c.field, placements.c.key, versions.c.title, versions.c.type)
-            .distinct()
+    async def referrers(self, tree: str, key: str, *, limit: int) -> RelationPage:
+        named = (
+            sa.select(relations.c.field, placements.c.key, placements.c.version)
             .join(placements, placements.c.version == relations.c.version)
-            .join(versions, versions.c.id == relations.c.version)
-            .where(relations.c.key == key, _holds(placements, tree))
-            .order_by(placements.c.key, relations.c.field)
+            .where(relations.c.key == key, holds(placements, tree))
+        )
+        running = sa.select(
+            sa.literal(ENVIRONMENT_FIELD).label("field"), placements.c.key, placements.c.version
+        ).where(placements.c.environment_key == key, holds(placements, tree))
+        found = sa.union(named, running).subquery()
+        listed = (
+            sa.select(found.c.field, found.c.key, versions.c.title, versions.c.type)
+            .join(versions, versions.c.id == found.c.version)
+            .order_by(found.c.key, found.c.field)
+            .limit(limit)
         )
         async with self._engine.connect() as connection:
-            return [
+            rows = (await connection.execute(listed)).all()
+            total = len(rows)
+            if total == limit:
+                counted = sa.select(sa.func.count()).select_from(found)
+                total = await connection.scalar(counted) or 0
+        return RelationPage(
+            relations=tuple(
                 Relation(field=row.field, key=row.key, title=row.title, type=EntityType(row.type))
-                for row in await connection.execute(query)
-            ]
+                for row in rows
+            ),
+            total=total,
+        )
+
+    async def dependants(self, tree: str, keys: Sequence[str]) -> set[str]:
+        query = (
+            sa.select(placements.c.key)
+            .distinct()
+            .join(relations, relations.c.version == placements.c.version)
+            .where(relations.c.field.in_(CLOSURE_FIELDS), holds(placements, tree))
+        )
+        return await self._set(query, relations.c.key, keys)
+
+    async def users(self, tree: str, environments: Sequence[str]) -> set[str]:
+        query = sa.select(placements.c.key).where(holds(placements, tree))
+        return await self._set(query, placements.c.environment_key, environments)
+
+    async def changed(self, old: str, new: str) -> set[str]:
+        numbers = sa.select(revisions.c.number).where(revisions.c.tree.in_((old, new)))
+        async with self._engine.connect() as connection:
+            low, *more = sorted(await connection.scalars(numbers))
+            high = more[0] if more else low
+            query = sa.select(placements.c.key).where(
+                sa.or_(
+                    sa.and_(placements.c.first > low, placements.c.first <= high),
+                    sa.and_(placements.c.last >= low, placements.c.last < high),
+                )
+            )
+            return set(await connection.scalars(query))
+
+    async def _set(
+        self, query: sa.Select[Any], column: sa.ColumnElement[Any], values: Sequence[str]
+    ) -> set[str]:
+        found: set[str] = set()
+        async with self._engine.connect() as connection:
+            for part in chunks(values):
+                found.update(await connection.scalars(query.where(column.in_(part))))
+        return found
 
     # Diagnostics
 
     async def diagnostics(self, tree: str, *, key: str, limit: int, offset: int) -> DiagnosticPage:
-        conditions = [_holds(diagnostics, tree)]
+        wanted = [holds(diagnostics, tree)]
         if key:
-            conditions.append(diagnostics.c.key == key)
+            wanted.append(diagnostics.c.key == key)
         columns = diagnostics.c
         listed = (
             sa.select(diagnostics)
-            .where(*conditions)
+            .where(*wanted)
             .order_by(columns.path, columns.line, columns.column, columns.code, columns.id)
             .limit(limit)
             .offset(offset)
         )
-        counted = sa.select(sa.func.count()).select_from(diagnostics).where(*conditions)
+        counted = sa.select(sa.func.count()).select_from(diagnostics).where(*wanted)
         async with self._engine.connect() as connection:
             total = await connection.scalar(counted)
             rows = (await connection.execute(listed)).mappings().all()
@@ -193,84 +303,8 @@ class SqlStore:
         )
 
 
-# Reading ------------------------------------------------------------------------------------
-
-
-def _number(tree: str) -> sa.ScalarSelect[int]:
-    return sa.select(revisions.c.number).where(revisions.c.tree == tree).scalar_subquery()
-
-
-def _holds(table: sa.Table, tree: str) -> sa.ColumnElement[bool]:
-    number = _number(tree)
-    return sa.and_(table.c.first <= number, table.c.last >= number)
-
-
-def _placed(tree: str) -> sa.Select[Any]:
-    return (
-        sa.select(versions, placements.c.environment, placements.c.environment_key)
-        .join(placements, placements.c.version == versions.c.id)
-        .where(_holds(placements, tree))
-    )
-
-
-async def _load(connection: AsyncConnection, query: sa.Select[Any]) -> list[Placed]:
-    rows = (await connection.execute(query)).mappings().all()
-    references: dict[int, list[Reference]] = {row["id"]: [] for row in rows}
-    for part in chunks(list(references)):
-        stated = sa.select(relations).where(relations.c.version.in_(part))
-        for row in await connection.execute(
-            stated.order_by(relations.c.version, relations.c.position)
-        ):
-            references[row.version].append(Reference(field=row.field, key=row.key))
-    return [_entity(row, references[row["id"]]) for row in rows]
-
-
-def _entity(row: Mapping[Any, Any], references: Sequence[Reference]) -> Placed:
-    return Placed(
-        entity=Entity(
-            key=row["key"],
-            type=EntityType(row["type"]),
-            title=row["title"],
-            short_description=row["short_description"],
-            path=row["path"],
-            tree=row["tree"],
-            creator=row["creator"],
-            creation_date=row["creation_date"],
-            version=row["version"],
-            tags=tuple(row["tags"]),
-            notes=row["notes"],
-            estimated_runtime=row["estimated_runtime"],
-            references=tuple(references),
-            metadata=row["metadata"],
-        ),
-        environment=row["environment"],
-        environment_key=row["environment_key"],
-    )
-
-
-def _revision(row: Mapping[Any, Any]) -> Revision:
-    values = {str(name): value for name, value in row.items() if name != "number"}
-    time: datetime.datetime = values["create_time"]
-    if time.tzinfo is None:  # SQLite keeps none; we write UTC
-        values["create_time"] = time.replace(tzinfo=datetime.UTC)
-    return Revision(**values)
-
-
-def _conditions(filter_: Filter) -> Iterator[sa.ColumnElement[bool]]:
-    for type_ in filter_.types:
-        yield versions.c.type == type_.value
-    for tag in filter_.tags:
-        yield versions.c.id.in_(sa.select(tags.c.version).where(tags.c.tag == tag))
-    for environment in filter_.environments:
-        yield placements.c.environment == environment
-    if filter_.checkable is not None:
-        among = versions.c.type.in_([type_.value for type_ in CHECKABLE])
-        yield among if filter_.checkable else sa.not_(among)
-    for path in filter_.paths:
-        # Not LIKE, which ignores case in SQLite.
-        below = sa.func.substr(versions.c.path, 1, len(path) + 1) == f"{path}/"
-        yield sa.or_(versions.c.path == path, below)
-    for part in filter_.creators:
-        yield versions.c.creator_folded.contains(part, autoescape=True)
-    for part in filter_.texts:
-        yield versions.c.searched.contains(part, autoescape=True)
+async def _name(connection: AsyncConnection, number: int | None, commit: str) -> None:
+    """Remembers which revision a commit is; a commit has one tree for ever."""
+    if commit:
+        await connection.execute(sa.delete(commits).where(commits.c.commit == commit))
+        await connection.execute(sa.insert(commits), [{"commit": commit, "number": number}])

@@ -1,16 +1,21 @@
-"""Writing a revision into the tables of the index: what is over is closed, what is new opened."""
+"""Writing a revision into the tables of the index: what is over is closed, what is new opened.
 
+Rows go to the database's driver directly, in bulk: a hundred thousand entities are some million
+rows, for each of which SQLAlchemy alone takes longer than the database.
+"""
+
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.catalog.domain.deltas import Delta, Index
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import Placed
 from services.catalog.domain.filters import searched_text
-from services.catalog.search_writing import add_versions
 from services.catalog.tables import (
     OPEN,
     current,
@@ -22,7 +27,9 @@ from services.catalog.tables import (
 )
 
 CHUNK: Final = 1000
-"""Rows of one statement."""
+"""Values of one statement."""
+_BULK_TABLES: Final = (versions, tags, relations, placements, diagnostics)
+_DIAGNOSTIC: Final = tuple(field.name for field in fields(Diagnostic))
 
 T = TypeVar("T")
 
@@ -33,21 +40,180 @@ def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
         yield items[start : start + CHUNK]
 
 
-async def _insert(
-    connection: AsyncConnection, table: sa.Table, rows: Iterable[Mapping[str, Any]]
-) -> None:
-    for part in chunks(list(rows)):
-        await connection.execute(sa.insert(table), part)
-
-
 async def point(connection: AsyncConnection, number: int | None) -> None:
     """Makes a revision the current one."""
     await connection.execute(sa.delete(current))
     await connection.execute(sa.insert(current), [{"id": 1, "number": number}])
 
 
-async def place(connection: AsyncConnection, number: int, entities: Sequence[Placed]) -> None:
-    """Closes placements that are over, and opens the new ones."""
+async def write(connection: AsyncConnection, number: int, delta: Delta, *, empty: bool) -> int:
+    """Writes what a revision has other than the one before.
+
+    Args:
+        connection: In a transaction in which something was written already.
+        number: Of the revision.
+        delta: What is other.
+        empty: Whether the tables hold nothing yet, so that indexes are better made afterwards.
+
+    Returns:
+        Greatest number of an entity version before.
+    """
+    indexes = [index for table in _BULK_TABLES for index in table.indexes] if empty else []
+    for index in indexes:
+        await connection.execute(sa.schema.DropIndex(index))
+    last = await connection.scalar(sa.select(sa.func.max(versions.c.id))) or 0
+    moved = await _moved(connection, delta.moved)
+    await _close(connection, number, [*delta.removed, *delta.moved, *_keys(delta.placed)])
+    ids = await _ensure_versions(connection, delta.placed, last=last)
+    await _insert(
+        connection,
+        placements,
+        (
+            *(
+                (
+                    placed.entity.key,
+                    number,
+                    OPEN,
+                    ids[placed.entity.path, placed.entity.tree],
+                    placed.environment,
+                    placed.environment_key,
+                )
+                for placed in delta.placed
+            ),
+            *((key, number, OPEN, moved[key], *place) for key, place in delta.moved.items()),
+        ),
+    )
+    await _resolve(connection, number, delta.resolved)
+    await _note(connection, number, delta.noted)
+    for index in indexes:
+        await connection.execute(sa.schema.CreateIndex(index))
+    return last
+
+
+def _keys(entities: Iterable[Placed]) -> Iterator[str]:
+    return (placed.entity.key for placed in entities)
+
+
+async def _insert(
+    connection: AsyncConnection, table: sa.Table, rows: Iterable[Sequence[Any]]
+) -> None:
+    """Adds rows, each with a value for every column."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    columns = [column.name for column in table.columns]
+    if connection.dialect.name == "sqlite":
+        names = ", ".join(f'"{name}"' for name in columns)
+        marks = ", ".join("?" * len(columns))
+        statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608  # ours
+        cursor = await driver.executemany(statement, rows)
+        await cursor.close()
+    else:
+        await driver.copy_records_to_table(table.name, records=rows, columns=columns)
+
+
+async def _moved(connection: AsyncConnection, keys: Mapping[str, object]) -> dict[str, int]:
+    """Entity versions of open placements."""
+    found: dict[str, int] = {}
+    for part in chunks(list(keys)):
+        query = sa.select(placements.c.key, placements.c.version)
+        rows = await connection.execute(
+            query.where(placements.c.last == OPEN, placements.c.key.in_(part))
+        )
+        found.update((row.key, row.version) for row in rows)
+    return found
+
+
+async def _close(connection: AsyncConnection, number: int, keys: Sequence[str]) -> None:
+    for part in chunks(keys):
+        await connection.execute(
+            sa.update(placements)
+            .where(placements.c.last == OPEN, placements.c.key.in_(part))
+            .values(last=number - 1)
+        )
+
+
+async def _ensure_versions(
+    connection: AsyncConnection, entities: Sequence[Placed], *, last: int
+) -> dict[tuple[str, str], int]:
+    """Numbers of entity versions by path and tree; missing ones are added."""
+    ids: dict[tuple[str, str], int] = {}
+    if last:
+        for part in chunks([placed.entity.path for placed in entities]):
+            query = sa.select(versions.c.id, versions.c.path, versions.c.tree)
+            for row in await connection.execute(query.where(versions.c.path.in_(part))):
+                ids[row.path, row.tree] = row.id
+    missing = [placed for placed in entities if (placed.entity.path, placed.entity.tree) not in ids]
+    fresh = list(enumerate(missing, start=last + 1))
+    ids.update(((placed.entity.path, placed.entity.tree), id_) for id_, placed in fresh)
+    await _insert(connection, versions, (_version_row(id_, placed) for id_, placed in fresh))
+    await _insert(
+        connection, tags, ((id_, tag) for id_, placed in fresh for tag in placed.entity.tags)
+    )
+    await _insert(
+        connection,
+        relations,
+        (
+            (id_, position, to.field, to.key)
+            for id_, placed in fresh
+            for position, to in enumerate(placed.entity.references)
+        ),
+    )
+    return ids
+
+
+def _version_row(id_: int, placed: Placed) -> tuple[Any, ...]:
+    entity = placed.entity
+    return (
+        id_,
+        entity.path,
+        entity.tree,
+        entity.key,
+        entity.type.value,
+        entity.title,
+        entity.short_description,
+        entity.creator,
+        entity.creation_date,
+        entity.version,
+        json.dumps(entity.tags),
+        entity.notes,
+        entity.estimated_runtime,
+        json.dumps(entity.metadata),
+        searched_text(placed),
+        entity.creator.casefold(),
+    )
+
+
+async def _resolve(connection: AsyncConnection, number: int, over: Sequence[Diagnostic]) -> None:
+    """Closes diagnostics."""
+    if over:
+        alike = (diagnostics.c[name] == sa.bindparam(f"the_{name}") for name in _DIAGNOSTIC)
+        await connection.execute(
+            sa.update(diagnostics)
+            .where(diagnostics.c.last == OPEN, *alike)
+            .values(last=number - 1),
+            [
+                {f"the_{name}": value for name, value in asdict(diagnostic).items()}
+                for diagnostic in over
+            ],
+        )
+
+
+async def _note(connection: AsyncConnection, number: int, new: Sequence[Diagnostic]) -> None:
+    """Opens diagnostics."""
+    if not new:
+        return
+    last = await connection.scalar(sa.select(sa.func.max(diagnostics.c.id))) or 0
+    await _insert(
+        connection,
+        diagnostics,
+        (
+            (id_, number, OPEN, *(getattr(diagnostic, name) for name in _DIAGNOSTIC))
+            for id_, diagnostic in enumerate(new, start=last + 1)
+        ),
+    )
+
+
+async def difference(connection: AsyncConnection, base: str, index: Index) -> Delta:
+    """What a revision has other than the one added last, whose tree is `base`."""
     query = (
         sa.select(
             placements.c.key,
@@ -60,121 +226,26 @@ async def place(connection: AsyncConnection, number: int, entities: Sequence[Pla
         .where(placements.c.last == OPEN)
     )
     before = {row[0]: tuple(row[1:]) for row in await connection.execute(query)}
-    after = {
-        placed.entity.key: (
-            placed.entity.path,
-            placed.entity.tree,
-            placed.environment,
-            placed.environment_key,
-        )
-        for placed in entities
-    }
-    over = [key for key, place in before.items() if after.get(key) != place]
-    for part in chunks(over):
-        await connection.execute(
-            sa.update(placements)
-            .where(placements.c.last == OPEN, placements.c.key.in_(part))
-            .values(last=number - 1)
-        )
-    new = [
-        placed for placed in entities if before.get(placed.entity.key) != after[placed.entity.key]
-    ]
-    ids = await _ensure_versions(connection, new)
-    await _insert(
-        connection,
-        placements,
-        (
-            {
-                "key": placed.entity.key,
-                "first": number,
-                "last": OPEN,
-                "version": ids[placed.entity.path, placed.entity.tree],
-                "environment": placed.environment,
-                "environment_key": placed.environment_key,
-            }
-            for placed in new
-        ),
-    )
-
-
-async def _ensure_versions(
-    connection: AsyncConnection, entities: Sequence[Placed]
-) -> dict[tuple[str, str], int]:
-    """Ids of entity versions by path and tree; missing ones are added."""
-    ids: dict[tuple[str, str], int] = {}
-    for part in chunks([placed.entity.path for placed in entities]):
-        query = sa.select(versions.c.id, versions.c.path, versions.c.tree)
-        for row in await connection.execute(query.where(versions.c.path.in_(part))):
-            ids[row.path, row.tree] = row.id
-    last = await connection.scalar(sa.select(sa.func.max(versions.c.id)))
-    missing = [placed for placed in entities if (placed.entity.path, placed.entity.tree) not in ids]
-    fresh = list(enumerate(missing, start=(last or 0) + 1))
-    for id_, placed in fresh:
-        ids[placed.entity.path, placed.entity.tree] = id_
-    await _insert(connection, versions, (_version_row(id_, placed) for id_, placed in fresh))
-    await _insert(
-        connection,
-        tags,
-        ({"version": id_, "tag": tag} for id_, placed in fresh for tag in placed.entity.tags),
-    )
-    await _insert(
-        connection,
-        relations,
-        (
-            {"version": id_, "position": position, "field": to.field, "key": to.key}
-            for id_, placed in fresh
-            for position, to in enumerate(placed.entity.references)
-        ),
-    )
-    await add_versions(connection, after=last or 0)
-    return ids
-
-
-def _version_row(id_: int, placed: Placed) -> dict[str, Any]:
-    entity = placed.entity
-    return {
-        "id": id_,
-        "path": entity.path,
-        "tree": entity.tree,
-        "key": entity.key,
-        "type": entity.type.value,
-        "title": entity.title,
-        "short_description": entity.short_description,
-        "creator": entity.creator,
-        "creation_date": entity.creation_date,
-        "version": entity.version,
-        "tags": list(entity.tags),
-        "notes": entity.notes,
-        "estimated_runtime": entity.estimated_runtime,
-        "metadata": dict(entity.metadata),
-        "searched": searched_text(placed),
-        "creator_folded": entity.creator.casefold(),
-    }
-
-
-async def note(connection: AsyncConnection, number: int, found: Sequence[Diagnostic]) -> None:
-    """Closes diagnostics that are over, and opens the new ones."""
-    query = sa.select(diagnostics).where(diagnostics.c.last == OPEN)
-    before = {diagnostic_of(row): row["id"] for row in (await connection.execute(query)).mappings()}
-    wanted = set(found)
-    over = [id_ for diagnostic, id_ in before.items() if diagnostic not in wanted]
-    for part in chunks(over):
-        await connection.execute(
-            sa.update(diagnostics).where(diagnostics.c.id.in_(part)).values(last=number - 1)
-        )
-    last = await connection.scalar(sa.select(sa.func.max(diagnostics.c.id)))
-    new = sorted(wanted - before.keys())
-    await _insert(
-        connection,
-        diagnostics,
-        (
-            {"id": id_, "first": number, "last": OPEN, **asdict(diagnostic)}
-            for id_, diagnostic in enumerate(new, start=(last or 0) + 1)
-        ),
+    placed, moved = [], {}
+    for one in index.entities:
+        entity, place = one.entity, (one.environment, one.environment_key)
+        was = before.pop(entity.key, None)
+        if was is None or was[:2] != (entity.path, entity.tree):
+            placed.append(one)
+        elif was[2:] != place:
+            moved[entity.key] = place
+    held = sa.select(diagnostics).where(diagnostics.c.last == OPEN)
+    noted = {diagnostic_of(row) for row in (await connection.execute(held)).mappings()}
+    return Delta(
+        base=base,
+        placed=tuple(placed),
+        moved=moved,
+        removed=tuple(before),
+        noted=tuple(sorted({*index.diagnostics} - noted)),
+        resolved=tuple(sorted(noted - {*index.diagnostics})),
     )
 
 
 def diagnostic_of(row: Mapping[Any, Any]) -> Diagnostic:
     """The diagnostic in a row."""
-    left_out = ("id", "first", "last")
-    return Diagnostic(**{str(name): value for name, value in row.items() if name not in left_out})
+    return Diagnostic(**{name: row[name] for name in _DIAGNOSTIC})

@@ -11,8 +11,23 @@ import sqlalchemy as sa
 
 OPEN: Final = 2**62
 """`last` of what holds until further notice."""
+SCHEMA_VERSION: Final = 2
+"""To be raised with every change of the tables, and of what reading makes of the same metadata.
+
+The index is derived data: one of another version is dropped, and made anew from the source.
+"""
 
 metadata = sa.MetaData()
+
+schema = sa.Table(
+    "schema_version",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+)
+"""One row: which `SCHEMA_VERSION` the tables are of."""
+
+_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""SQLite needs no index of its own for a key of this type."""
 
 _ordered = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """Text that sorts by code point in every database."""
@@ -43,10 +58,18 @@ current = sa.Table(
 )
 """One row: the state that the source is in."""
 
+commits = sa.Table(
+    "revision_commits",
+    metadata,
+    sa.Column("commit", sa.String(64), primary_key=True),
+    sa.Column("number", sa.BigInteger, sa.ForeignKey("revisions.number"), nullable=False),
+)
+"""Commits that revisions were seen with: several may have the same tree."""
+
 versions = sa.Table(
     "entity_versions",
     metadata,
-    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", _id, primary_key=True, autoincrement=False),
     sa.Column("path", _ordered, nullable=False),
     sa.Column("tree", sa.String(64), nullable=False),
     sa.Column("key", sa.String(5), nullable=False),
@@ -63,7 +86,7 @@ versions = sa.Table(
     # Folded copies, for filters.
     sa.Column("searched", sa.Text, nullable=False),
     sa.Column("creator_folded", sa.Text, nullable=False),
-    sa.UniqueConstraint("path", "tree"),
+    sa.Index("versions_by_place", "path", "tree", unique=True),
 )
 """Entities as their folders' content says; shared by all revisions that hold that content."""
 
@@ -71,7 +94,9 @@ tags = sa.Table(
     "entity_tags",
     metadata,
     sa.Column("version", sa.BigInteger, sa.ForeignKey("entity_versions.id"), primary_key=True),
-    sa.Column("tag", sa.Text, primary_key=True, index=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Index("tags_by_tag", "tag"),
+    sqlite_with_rowid=False,
 )
 """Tags of entity versions, to filter by."""
 
@@ -81,7 +106,9 @@ relations = sa.Table(
     sa.Column("version", sa.BigInteger, sa.ForeignKey("entity_versions.id"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("field", sa.String(40), nullable=False),
-    sa.Column("key", sa.Text, nullable=False, index=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Index("relations_by_key", "key"),
+    sqlite_with_rowid=False,
 )
 """Which keys an entity version names, in the order of its metadata."""
 
@@ -96,14 +123,17 @@ placements = sa.Table(
     sa.Column("environment_key", sa.String(5), nullable=False),
     sa.PrimaryKeyConstraint("key", "first"),
     sa.Index("placements_by_version", "version"),
-    sa.Index("placements_open", "last"),
+    sa.Index("placements_by_environment", "environment_key"),
+    sa.Index("placements_begun", "first"),
+    sa.Index("placements_over", "last"),
+    sqlite_with_rowid=False,
 )
 """Which entity version has a key in revisions `first` to `last`."""
 
 diagnostics = sa.Table(
     "diagnostics",
     metadata,
-    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", _id, primary_key=True, autoincrement=False),
     sa.Column("first", sa.BigInteger, nullable=False),
     sa.Column("last", sa.BigInteger, nullable=False),
     sa.Column("path", _ordered, nullable=False),
@@ -114,6 +144,7 @@ diagnostics = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("remedy", sa.Text, nullable=False),
     sa.Column("key", sa.String(5), nullable=False),
-    sa.Index("diagnostics_open", "last"),
+    sa.Index("diagnostics_by_path", "path"),
+    sa.Index("diagnostics_over", "last"),
 )
 """What is wrong in revisions `first` to `last`."""

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.git import Git, GitObjects
+from services.catalog.git import Git
+from services.catalog.objects import GitObjects
 from services.catalog.sources import source_of
 from services.errors import NotFoundError, SourceError, UnavailableError
 from tests.git_repositories import (

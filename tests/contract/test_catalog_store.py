@@ -1,26 +1,31 @@
 """The index keeps its promises in memory, in SQLite and in PostgreSQL alike."""
 
+import contextlib
 import datetime
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from services.catalog.domain.deltas import Delta, Index
 from services.catalog.domain.diagnostics import Diagnostic, Severity
 from services.catalog.domain.entities import (
     Entity,
     EntityType,
+    Node,
     Placed,
     Reference,
     Relation,
     Revision,
 )
 from services.catalog.domain.filters import parse_filter
-from services.catalog.domain.indexing import Index
 from services.catalog.memory import MemoryStore
 from services.catalog.ports import Store
 from services.catalog.sql import opened
+from services.catalog.tables import schema
 from services.errors import UnavailableError
 
 
@@ -274,11 +279,121 @@ async def test_referrers(store: Store) -> None:
             type=EntityType.SYSTEM_MODEL,
         )
 
-    assert [relation("AAAAA"), relation("BBBBB")] == await store.referrers(
-        revision(1).tree, "MMMMM"
+    async def referrers(number: int, key: str, *, limit: int = 10) -> tuple[list[Relation], int]:
+        page = await store.referrers(revision(number).tree, key, limit=limit)
+        return list(page.relations), page.total
+
+    assert ([relation("AAAAA"), relation("BBBBB")], 2) == await referrers(1, "MMMMM")
+    assert ([relation("AAAAA")], 2) == await referrers(1, "MMMMM", limit=1)
+    assert ([relation("BBBBB")], 1) == await referrers(2, "MMMMM")
+    assert ([], 0) == await referrers(2, "AAAAA")
+    assert {"AAAAA", "BBBBB"} == await store.dependants(revision(1).tree, ["MMMMM", "XXXXX"])
+    assert {"BBBBB"} == await store.dependants(revision(2).tree, ["MMMMM", "NNNNN"])
+
+
+async def test_users_of_an_environment(store: Store) -> None:
+    """Who runs in an environment refers to it, by name or by default, and once."""
+    named = placed(
+        "AAAAA",
+        environment="e_environment",
+        references=(Reference(field="compatible_environment", key="ENVIR"),),
     )
-    assert [relation("BBBBB")] == await store.referrers(revision(2).tree, "MMMMM")
-    assert [] == await store.referrers(revision(2).tree, "AAAAA")
+    default = placed("BBBBB", environment="e_environment")
+    listed = placed(
+        "CCCCC", references=(Reference(field="compatible_environment_list", key="ENVIR"),)
+    )
+    await store.add(revision(1), index(named, default, listed, placed("DDDDD")))
+    page = await store.referrers(revision(1).tree, "ENVIR", limit=10)
+    assert [
+        ("AAAAA", "compatible_environment"),
+        ("BBBBB", "compatible_environment"),
+        ("CCCCC", "compatible_environment_list"),
+    ] == [(one.key, one.field) for one in page.relations]
+    assert {"AAAAA", "BBBBB"} == await store.users(revision(1).tree, ["ENVIR", "XXXXX"])
+    assert set() == await store.users(revision(1).tree, ["XXXXX"])
+
+
+async def test_a_delta_is_applied(store: Store) -> None:
+    """What is new, moved to another environment, gone, noted and resolved is so, and no more."""
+    stays, changes, moves, goes = (placed(key) for key in ("AAAAA", "BBBBB", "CCCCC", "DDDDD"))
+    old, kept, new = (diagnostic(f"{name}/metadata.yml") for name in "xyz")
+    await store.add(
+        revision(1), index(stays, changes, moves, goes, diagnostics=[old, kept]), current=True
+    )
+    changed, added = placed("BBBBB", state=2), placed("EEEEE", tags=("t",))
+    delta = Delta(
+        base=revision(1).tree,
+        placed=(changed, added),
+        moved={"CCCCC": ("new_environment", "ENVIR")},
+        removed=("DDDDD",),
+        noted=(new,),
+        resolved=(old,),
+    )
+    await store.add(revision(2), delta, current=False)
+    assert revision(1) == await store.current()
+    assert revision(2) == await store.latest()
+    keys = ["AAAAA", "BBBBB", "CCCCC", "DDDDD", "EEEEE"]
+    moved = replace(moves, environment="new_environment", environment_key="ENVIR")
+    assert {"AAAAA": stays, "BBBBB": changed, "CCCCC": moved, "EEEEE": added} == (
+        await store.entities(revision(2).tree, keys)
+    )
+    assert {"AAAAA": stays, "BBBBB": changes, "CCCCC": moves, "DDDDD": goes} == (
+        await store.entities(revision(1).tree, keys)
+    )
+    for number, wanted in ((1, (old, kept)), (2, (kept, new))):
+        page = await store.diagnostics(revision(number).tree, key="", limit=10, offset=0)
+        assert (wanted, 2) == (page.diagnostics, page.total)
+    assert {"BBBBB", "CCCCC", "DDDDD", "EEEEE"} == await store.changed(
+        revision(1).tree, revision(2).tree
+    )
+    assert set() == await store.changed(revision(2).tree, revision(2).tree)
+
+
+async def test_a_delta_of_another_revision_is_refused(store: Store) -> None:
+    """A delta says what it is one of, so that nothing is applied to the wrong state."""
+    await store.add(revision(1), index(placed("AAAAA")))
+    with pytest.raises(ValueError, match="not of the last"):
+        await store.add(revision(2), Delta(base=revision(7).tree, removed=("AAAAA",)))
+    assert None is await store.revision(revision(2).tree)
+
+
+async def test_nodes(store: Store) -> None:
+    """What closures need of entities is what the entities have."""
+    references = (
+        Reference(field="solved_problem_list", key="ZZZZZ"),
+        Reference(field="method_package_list", key="AAAAA"),
+    )
+    one = placed("AAAAA", environment="e_environment", references=references)
+    await store.add(revision(1), index(one, placed("BBBBB")))
+    nodes = await store.nodes(revision(1).tree, ["AAAAA", "NOSUC"])
+    assert {
+        "AAAAA": Node(
+            key="AAAAA",
+            type=EntityType.SYSTEM_MODEL,
+            title="Title of AAAAA",
+            path="models/aaaaa",
+            tree=one.entity.tree,
+            references=references,
+            environment_key="ENVIR",
+        )
+    } == nodes
+
+
+async def test_revisions_are_found_by_the_beginning_of_their_names(store: Store) -> None:
+    """By tree and by every commit they were seen with, newest first."""
+    first, second = revision(1), revision(2, tree="a" * 40)
+    await store.add(first, index())
+    await store.add(second, index())
+    assert [second] == await store.find("aaaaaaa", limit=5)
+    assert [first] == await store.find(first.tree[:39], limit=5)
+    assert [first] == await store.find(first.commit, limit=5)
+    assert [second, first] == await store.find(first.commit[:36], limit=5)
+    assert [second] == await store.find(first.commit[:36], limit=1)
+    assert [] == await store.find("abcdef0", limit=5)
+    again = replace(first, commit="c" * 40)
+    await store.set_current(again)
+    assert [again] == await store.find("c" * 7, limit=5)
+    assert [again] == await store.find(first.commit, limit=5)
 
 
 async def test_diagnostics_in_order(store: Store) -> None:
@@ -332,6 +447,36 @@ async def test_a_failed_index_leaves_nothing(tmp_path: Path) -> None:
         assert revision(1) == await store.current()
         assert [revision(1)] == await store.revisions(limit=10, offset=0)
         assert ["AAAAA"] == await store.keys(revision(1).tree)
+
+
+async def test_an_index_of_another_version_is_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is derived data: it is dropped, and the log says so."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'catalog.sqlite'}"
+    async with opened(url) as store:
+        await store.add(revision(1), index(placed("AAAAA")))
+        async with store.engine.begin() as connection:
+            await connection.execute(sa.update(schema).values(version=0))
+    caplog.set_level("INFO")
+    async with opened(url) as store:
+        assert await store.current() is None
+        await store.add(revision(1), index(placed("AAAAA")))
+    assert "made anew" in caplog.text
+    caplog.clear()
+    async with opened(url) as store:
+        assert revision(1) == await store.current()
+    assert "made anew" not in caplog.text
+
+
+async def test_an_index_from_before_versions_is_made_anew(tmp_path: Path) -> None:
+    """Tables without a version are of another version."""
+    path = tmp_path / "catalog.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE revisions (number BIGINT PRIMARY KEY, odd TEXT)")
+        connection.commit()
+    async with opened(f"sqlite+aiosqlite:///{path}") as store:
+        await store.add(revision(1), index(placed("AAAAA")))
 
 
 async def test_a_database_that_does_not_answer() -> None:

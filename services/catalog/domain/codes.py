@@ -110,7 +110,7 @@ _RELATIONS: Final = {
         ERROR, "The entity referred to is of another type than it must be.", "Name a right one."
     ),
     "reference-cycle": Code(
-        ERROR, "Entities refer to each other in a circle.", "Remove one of the references."
+        WARNING, "Entities refer to each other in a circle.", "Remove one of the references."
     ),
     "unknown-environment": Code(
         ERROR, "No environment specification has that key.", "Name one that exists."
@@ -201,6 +201,9 @@ _ONTOLOGY: Final = {
     ),
     "ontology-cycle": Code(
         ERROR, "Classes are subclasses of each other in a circle.", "Remove one superclass."
+    ),
+    "ontology-too-large": Code(
+        ERROR, "The ontology has too many classes, or one of them too many above it.", "Cut it."
     ),
     "ontology-unknown-statement": Code(
         INFO, "A statement without effect here.", "Nothing, unless its name is misspelt."

@@ -1,12 +1,11 @@
 """Entities, their files and relations, and the revisions they are read at."""
 
 import datetime
-import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 KEY: Final = re.compile(r"[A-Z0-9]{5}")
 """What a key looks like, as a whole."""
@@ -43,7 +42,7 @@ CHECKABLE: Final = frozenset(
 """Types that a check can run."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TreeEntry:
     """One line of a git tree, with its whole path below the tree.
 
@@ -58,7 +57,20 @@ class TreeEntry:
     """Bytes of a blob; -1 where the store does not hold the blob."""
 
 
-@dataclass(frozen=True, kw_only=True)
+class TreeChange(NamedTuple):
+    """One path that differs between two git trees; a tuple, for there are many."""
+
+    path: str
+    """As in a `TreeEntry`."""
+    old_mode: int
+    """0 where the path is new."""
+    old_id: str
+    mode: int
+    """0 where the path is gone."""
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
     """A field of an entity that names another one."""
 
@@ -68,7 +80,7 @@ class Reference:
     """What is written there; need not be a key of anything."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entity:
     """A folder with `metadata.yml`, as its own content says: the same in every revision."""
 
@@ -96,7 +108,7 @@ class Entity:
         return self.type in CHECKABLE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Placed:
     """An entity in a revision, with what only the whole revision can tell."""
 
@@ -107,7 +119,25 @@ class Placed:
     """Key of that environment specification."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """Of an entity in a revision what decides about closures."""
+
+    key: str
+    type: EntityType
+    title: str
+    path: str
+    tree: str
+    references: tuple[Reference, ...] = ()
+    environment_key: str = ""
+
+    @property
+    def checkable(self) -> bool:
+        """Whether a check can run it."""
+        return self.type in CHECKABLE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Relation:
     """An edge to another entity, with what a reader wants to know of it."""
 
@@ -118,7 +148,7 @@ class Relation:
     type: EntityType | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Revision:
     """One state of the data repository."""
 
@@ -136,11 +166,6 @@ class Revision:
     warning_count: int = 0
 
 
-def similar_keys(key: str, keys: Iterable[str], *, limit: int = 3) -> list[str]:
-    """Keys that somebody who wrote `key` may have meant, best first."""
-    return difflib.get_close_matches(key.upper(), list(keys), n=limit, cutoff=0.6)
-
-
 def printable(path: str) -> str:
     r"""A path that every protocol can carry: bytes that are no UTF-8 become `\xNN`."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -148,4 +173,4 @@ def printable(path: str) -> str:
 
 def is_printable(path: str) -> bool:
     """Whether a path is valid text as it is."""
-    return not any("\ud800" <= character <= "\udfff" for character in path)
+    return path.isascii() or not any("\ud800" <= character <= "\udfff" for character in path)

@@ -10,6 +10,7 @@ from services.catalog.app import Catalog
 from services.catalog.domain.entities import OBJECT_ID
 from services.catalog.domain.filters import parse_filter
 from services.catalog.servicer.messages import (
+    affected_message,
     diagnostic_message,
     entity_message,
     environment_name,
@@ -68,7 +69,9 @@ class CatalogServicer(rpc.CatalogServiceServicer):
         self, request: pb.ListEntitiesRequest, context: Context
     ) -> pb.ListEntitiesResponse:
         size = page_size_of(request.page_size, default=100, largest=1000)
-        token = PageToken.read(request.page_token, kind=f"entities {request.filter}")
+        token = PageToken.read(
+            request.page_token, kind=f"entities {request.revision} {request.filter}"
+        )
         filter_ = parse_filter(request.filter)
         tree = token.pinned(tree_of(request.revision))
         revision = await self._catalog.revision(tree)
@@ -89,7 +92,9 @@ class CatalogServicer(rpc.CatalogServiceServicer):
         self, request: pb.ListDiagnosticsRequest, context: Context
     ) -> pb.ListDiagnosticsResponse:
         size = page_size_of(request.page_size, default=100, largest=1000)
-        token = PageToken.read(request.page_token, kind=f"diagnostics {request.entity}")
+        token = PageToken.read(
+            request.page_token, kind=f"diagnostics {request.revision} {request.entity}"
+        )
         key = key_of(request.entity, field="entity") if request.entity else ""
         revision = await self._catalog.revision(token.pinned(tree_of(request.revision)))
         page = await self._catalog.diagnostics(
@@ -117,7 +122,9 @@ class CatalogServicer(rpc.CatalogServiceServicer):
     async def IndexRevision(
         self, request: pb.IndexRevisionRequest, context: Context
     ) -> pb.Revision:
-        raise NotImplementedError
+        if not request.ref:
+            raise InvalidArgumentError("ref is required: a branch, tag or commit of the source")
+        return revision_message(await self._catalog.index(request.ref))
 
     async def WatchCurrentRevision(
         self, request: pb.WatchCurrentRevisionRequest, context: Context
@@ -129,7 +136,25 @@ class CatalogServicer(rpc.CatalogServiceServicer):
     async def ListAffectedEntities(
         self, request: pb.ListAffectedEntitiesRequest, context: Context
     ) -> pb.ListAffectedEntitiesResponse:
-        raise NotImplementedError
+        if not request.base_revision:
+            raise InvalidArgumentError(
+                "base_revision is required: the revision to compare with",
+                field="base_revision",
+            )
+        size = page_size_of(request.page_size, default=100, largest=1000)
+        kind = f"affected {request.base_revision} {request.revision}"
+        token = PageToken.read(request.page_token, kind=kind)
+        base = await self._catalog.revision(token.base or tree_of(request.base_revision))
+        revision = await self._catalog.revision(token.pinned(tree_of(request.revision)))
+        found = await self._catalog.affected(base, revision)
+        end = token.offset + size
+        return pb.ListAffectedEntitiesResponse(
+            entities=[affected_message(one) for one in found[token.offset : end]],
+            next_page_token=token.next(offset=end, tree=revision.tree, base=base.tree)
+            if end < len(found)
+            else "",
+            total_size=len(found),
+        )
 
     async def FetchTrees(
         self, request: pb.FetchTreesRequest, context: Context

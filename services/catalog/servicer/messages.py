@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ackrep.catalog.v1 import catalog_pb2 as pb
 from services.catalog.app import EntityView
+from services.catalog.domain.affected import Affected
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import (
     EntityType,
@@ -116,6 +117,17 @@ def type_value(type_: EntityType | None) -> pb.EntityType.ValueType:
 def environment_name(name: str) -> str:
     """Resource name of an environment; empty for none."""
     return f"environments/{name}" if name else ""
+
+
+def affected_message(affected: Affected) -> pb.AffectedEntity:
+    """An entity that a change affects."""
+    return pb.AffectedEntity(
+        entity=f"entities/{affected.key}",
+        type=type_value(affected.type),
+        title=affected.title,
+        change=pb.AffectedEntity.Change.ValueType(int(affected.change)),
+        causes=[f"entities/{key}" for key in affected.causes],
+    )
 
 
 def diagnostic_message(diagnostic: Diagnostic) -> pb.Diagnostic:

@@ -8,24 +8,29 @@ from typing import Any, Final
 
 import grpc
 
-from services.catalog.domain.entities import OBJECT_ID
 from services.errors import InvalidArgumentError
 
 CURRENT: Final = "revisions/current"
+_REVISION_ID: Final = re.compile(r"[0-9a-f]{7,40}")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 def tree_of(name: str) -> str:
-    """Tree id of a revision's name; empty for the current one."""
+    """What names a revision: an id or the beginning of one; empty for the current one.
+
+    Raises:
+        InvalidArgumentError: It is no name of a revision.
+    """
     if name in ("", CURRENT):
         return ""
-    tree = name.removeprefix("revisions/")
-    if tree == name or not OBJECT_ID.fullmatch(tree):
-        raise InvalidArgumentError(
-            f"{name[:100]!r} is no revision: write revisions/{{tree id}} or {CURRENT}"
-        )
-    return tree
+    id_ = name.removeprefix("revisions/").lower()
+    if name.startswith("revisions/") and _REVISION_ID.fullmatch(id_):
+        return id_
+    raise InvalidArgumentError(
+        f"{name[:100]!r} is no revision: write {CURRENT}, or revisions/ and at least 7 digits of "
+        "a tree or commit id"
+    )
 
 
 def key_of(name: str, *, field: str) -> str:
@@ -60,6 +65,7 @@ class PageToken:
         self._kind = kind
         self.after = str(values.get("after", ""))
         self.tree = str(values.get("tree", ""))
+        self.base = str(values.get("base", ""))
         self.offset = max(int(values.get("offset", 0)), 0)
 
     @classmethod
@@ -79,11 +85,9 @@ class PageToken:
         except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidArgumentError("page_token is not one that was given out") from error
 
-    def pinned(self, tree: str) -> str:
+    def pinned(self, name: str) -> str:
         """The revision to read: later pages stay with the one of the first page."""
-        if self.tree and tree not in ("", self.tree):
-            raise InvalidArgumentError("page_token belongs to another revision")
-        return self.tree or tree
+        return self.tree or name
 
     def next(self, **values: str | int) -> str:
         """Token of the page after."""

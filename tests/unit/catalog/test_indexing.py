@@ -313,16 +313,28 @@ def test_links() -> None:
 @pytest.mark.parametrize(
     ("specifications", "named", "name"),
     [
-        ({"AAAAA": "other", "ENVIR": "default_environment"}, "", "default_environment"),
-        ({"AAAAA": "other", "CDAMA": "default_conda_environment"}, "", "default_conda_environment"),
+        ({"AAAAA": "other_environment", "ENVIR": "default_environment"}, "", "default_environment"),
         (
-            {"AAAAA": "other", "CDAMA": "x", "ENVIR": "default_environment"},
+            {"AAAAA": "other_environment", "CDAMA": "default_conda_environment"},
+            "",
+            "default_conda_environment",
+        ),
+        (
+            {
+                "AAAAA": "other_environment",
+                "CDAMA": "x_environment",
+                "ENVIR": "default_environment",
+            },
             "",
             "default_environment",
         ),
-        ({"AAAAA": "the_only_one"}, "", "the_only_one"),
-        ({"AAAAA": "other", "BBBBB": "another"}, "", ""),
-        ({"AAAAA": "other", "BBBBB": "another"}, "BBBBB", "another"),
+        ({"AAAAA": "the_only_one_environment"}, "", "the_only_one_environment"),
+        ({"AAAAA": "other_environment", "BBBBB": "another_environment"}, "", ""),
+        (
+            {"AAAAA": "other_environment", "BBBBB": "another_environment"},
+            "BBBBB",
+            "another_environment",
+        ),
         ({"ENVIR": "default_environment"}, "NOSUC", ""),
         ({}, "", ""),
     ],

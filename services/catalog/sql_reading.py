@@ -1,0 +1,114 @@
+"""Reading the tables of the index: parts of queries, and what their rows mean."""
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.catalog.domain.entities import (
+    CHECKABLE,
+    Entity,
+    EntityType,
+    Placed,
+    Reference,
+    Revision,
+)
+from services.catalog.domain.filters import Filter
+from services.catalog.sql_writing import chunks
+from services.catalog.tables import placements, relations, revisions, tags, versions
+
+
+def number_of(tree: str) -> sa.ScalarSelect[int]:
+    """The number of a revision, as part of a query."""
+    return sa.select(revisions.c.number).where(revisions.c.tree == tree).scalar_subquery()
+
+
+def holds(table: sa.Table, tree: str) -> sa.ColumnElement[bool]:
+    """Whether a placement or diagnostic holds in a revision."""
+    number = number_of(tree)
+    return sa.and_(table.c.first <= number, table.c.last >= number)
+
+
+def placed_query(tree: str) -> sa.Select[Any]:
+    """Entities of a revision; `load` runs it."""
+    return (
+        sa.select(versions, placements.c.environment, placements.c.environment_key)
+        .join(placements, placements.c.version == versions.c.id)
+        .where(holds(placements, tree))
+    )
+
+
+async def load(connection: AsyncConnection, query: sa.Select[Any]) -> list[Placed]:
+    """Runs a query for entities, and adds their references."""
+    rows = (await connection.execute(query)).mappings().all()
+    references = await references_of(connection, [row["id"] for row in rows])
+    return [_entity(row, references[row["id"]]) for row in rows]
+
+
+async def references_of(
+    connection: AsyncConnection, ids: Sequence[int]
+) -> dict[int, list[Reference]]:
+    """References of entity versions, in their order."""
+    found: dict[int, list[Reference]] = {id_: [] for id_ in ids}
+    for part in chunks(ids):
+        stated = sa.select(relations).where(relations.c.version.in_(part))
+        for row in await connection.execute(
+            stated.order_by(relations.c.version, relations.c.position)
+        ):
+            found[row.version].append(Reference(field=row.field, key=row.key))
+    return found
+
+
+def _entity(row: Mapping[Any, Any], references: Sequence[Reference]) -> Placed:
+    return Placed(
+        entity=Entity(
+            key=row["key"],
+            type=EntityType(row["type"]),
+            title=row["title"],
+            short_description=row["short_description"],
+            path=row["path"],
+            tree=row["tree"],
+            creator=row["creator"],
+            creation_date=row["creation_date"],
+            version=row["version"],
+            tags=tuple(row["tags"]),
+            notes=row["notes"],
+            estimated_runtime=row["estimated_runtime"],
+            references=tuple(references),
+            metadata=row["metadata"],
+        ),
+        environment=row["environment"],
+        environment_key=row["environment_key"],
+    )
+
+
+def revision_of(row: Mapping[Any, Any]) -> Revision:
+    """The revision in a row."""
+    values = {str(name): value for name, value in row.items() if name != "number"}
+    time: datetime.datetime = values["create_time"]
+    if time.tzinfo is None:  # SQLite keeps none; we write UTC
+        values["create_time"] = time.replace(tzinfo=datetime.UTC)
+    return Revision(**values)
+
+
+def conditions(filter_: Filter) -> Iterator[sa.ColumnElement[bool]]:
+    """What a filter says of `versions` and `placements`."""
+    for type_ in filter_.types:
+        yield versions.c.type == type_.value
+    for tag in filter_.tags:
+        yield versions.c.id.in_(sa.select(tags.c.version).where(tags.c.tag == tag))
+    for environment in filter_.environments:
+        yield placements.c.environment == environment
+    if filter_.checkable is not None:
+        among = versions.c.type.in_([type_.value for type_ in CHECKABLE])
+        yield among if filter_.checkable else sa.not_(among)
+    for path in filter_.paths:
+        # Not LIKE, which ignores case in SQLite.
+        below = sa.func.substr(versions.c.path, 1, len(path) + 1) == f"{path}/"
+        yield sa.or_(versions.c.path == path, below)
+    for part in filter_.creators:
+        yield versions.c.creator_folded.contains(part, autoescape=True)
+    for part in filter_.texts:
+        yield versions.c.searched.contains(part, autoescape=True)
