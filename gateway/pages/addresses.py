@@ -67,6 +67,12 @@ def tag(text: str, revision: str = "") -> str:
     return at("/entities", revision, tag=text)
 
 
+def tag_label(text: str) -> str:
+    """Writes a tag for people: a concept's name as words, any other as it is."""
+    name = text.removeprefix(TAG_PREFIX)
+    return name.replace("_", " ") if name != text else text
+
+
 def last(name: str) -> str:
     """Gives the id of a resource name, e.g. the key of `entities/UXMFA`."""
     return name.rpartition("/")[2]

@@ -10,6 +10,7 @@ from gateway.pages import addresses, words
 
 MAX_QUERY = 400
 """Characters of a search that are looked at."""
+MAX_WORDS = 32
 _MAX_VALUE = 200
 _MAX_TAGS = 8
 _TYPES = {word.slug: word for word in words.TYPES.values()}
@@ -107,7 +108,7 @@ class Choices:
             found.append(Chip("concept", label, self.but(concept="").address()))
         for tag in self.tags:
             others = tuple(other for other in self.tags if other != tag)
-            found.append(Chip("tag", tag, self.but(tags=others).address()))
+            found.append(Chip("tag", addresses.tag_label(tag), self.but(tags=others).address()))
         rest = [(name, getattr(self, name)) for name in ("creator", "environment")]
         return [
             *found,
@@ -129,7 +130,7 @@ def read(query: QueryParams, *, revision: str) -> Choices:
     text = query.get("q", "") or query.get("text", "")
     tags = [" ".join(tag.split())[:_MAX_VALUE] for tag in query.getlist("tag")]
     return Choices(
-        query=" ".join(text.split())[:MAX_QUERY],
+        query=" ".join(text.split()[:MAX_WORDS])[:MAX_QUERY],
         type=value("type") if value("type") in _TYPES else "",
         tags=tuple(dict.fromkeys(tag for tag in tags if tag))[:_MAX_TAGS],
         creator=value("creator"),

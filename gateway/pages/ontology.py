@@ -22,6 +22,7 @@ _MOST_PAGES = 10
 _MOST_BRANCHES = 3000
 """So many lines a tree has at most: a concept with several parents stands below each."""
 _DEEPEST = 24
+_FEW = 80
 _MOST_ENTITIES = 100
 
 
@@ -82,6 +83,8 @@ class _Growing:
 
     def __init__(self, concepts: Concepts, words: Sequence[str]) -> None:
         self._concepts = concepts
+        # Roots are open; where there are few concepts, so is what is right below them.
+        self._open = 2 if len(concepts.by_name) <= _FEW else 1
         self._left = _MOST_BRANCHES
         self._words = words
         self._kept = self._matching() if words else None
@@ -118,7 +121,7 @@ class _Growing:
         if concept is None or self._left <= 0 or name in above:
             return None
         self._left -= 1
-        branch = Branch(concept, open=not above or bool(self._words))
+        branch = Branch(concept, open=len(above) < self._open or bool(self._words))
         below = [child for child in self._concepts.children.get(name, ()) if self._keeps(child)]
         if len(above) >= _DEEPEST:
             branch.cut = bool(below)

@@ -50,6 +50,7 @@ def environment() -> jinja2.Environment:
         archive_address=addresses.archive,
         concept_address=addresses.concept,
         tag_address=addresses.tag,
+        tag_label=addresses.tag_label,
         between=formats.between,
         VERDICTS=words.VERDICTS,
         TYPES=words.TYPES,

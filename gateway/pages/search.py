@@ -13,8 +13,8 @@ from starlette.routing import Route
 from ackrep.catalog.v1 import catalog_pb2, search_pb2
 from ackrep.scheduler.v1 import scheduler_pb2
 from gateway.context import context_of
+from gateway.pages import addresses, latest, words
 from gateway.pages import choices as asked
-from gateway.pages import latest, words
 from gateway.pages.choices import Choices
 from gateway.pages.members import PAGE, grouped
 from gateway.pages.moments import moment_of
@@ -192,6 +192,7 @@ def _facet(name: str, counts: Iterable[search_pb2.FacetValue], choices: Choices)
             word = next((w for w in words.TYPES.values() if w.slug == one.value), None)
             label, slug = (word.plural, f"type-{word.slug}") if word else (one.value, "")
         if name == "tag":
+            label = addresses.tag_label(one.value)
             chosen = one.value in choices.tags
             changed = choices.but(tags=(*choices.tags, one.value))
         else:

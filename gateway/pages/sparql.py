@@ -30,7 +30,7 @@ _PREFIXES = {
     "http://www.w3.org/2002/07/owl#": "owl:",
     "http://www.w3.org/2001/XMLSchema#": "xsd:",
 }
-_PLACE = re.compile(r"\b(?:line|at)\s+(\d{1,6})(?:\s*[:,]?\s*(?:column\s+)?(\d{1,6}))?")
+_PLACE = re.compile(r"^line \d{1,7}, column \d{1,7}: ")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Mistake:
     """From 1; 0 where it is unknown."""
     column: int = 0
     text: str = ""
-    """The line in question."""
+    """The line in question, or a part of it."""
+    mark: int = 0
+    """Where in the text it is, from 1."""
 
 
 async def sparql(request: Request) -> Response:
@@ -106,16 +108,19 @@ async def _answer(
 
 
 def _mistake(failure: Error, query: str) -> Mistake:
-    place = _PLACE.search(failure.message)
-    line = _number(failure.facts.get("line")) or _number(place and place[1])
-    column = _number(failure.facts.get("column")) or _number(place and place[2])
+    line, column = (_number(failure.facts.get(name)) for name in ("line", "column"))
     lines = query.split("\n")
-    text = lines[line - 1].replace("\t", " ")[:400] if 0 < line <= len(lines) else ""
-    return Mistake(failure.message, line, min(column, len(text) + 1), text)
+    if not 0 < line <= len(lines):
+        return Mistake(failure.message)
+    # The message has the place too, and a drawing of it for terminals.
+    message = _PLACE.sub("", failure.message.partition("\n")[0])
+    begin = max(0, column - 80)
+    text = lines[line - 1].rstrip("\r")[begin : begin + 160].replace("\t", " ")
+    return Mistake(message, line, column, text, min(column - begin, len(text) + 1))
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 8 else 0
+    return int(text) if text and re.fullmatch("[0-9]{1,7}", text) else 0
 
 
 def shortened(iri: str, namespace: str) -> str:

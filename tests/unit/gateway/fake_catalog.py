@@ -56,6 +56,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
                 entity="entities/UXMFA",
             ),
         ]
+        self.files = list(FILES)
         self.current = REVISION
         self.revisions = {
             EARLIER: catalog_pb2.Revision(
@@ -111,7 +112,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
                     entity.references.append(self._edge(name, target))
                 if target == key:
                     entity.referrers.append(self._edge(name, source))
-        for path, size in FILES[: None if key in {"UXMFA", "DOC01"} else 3]:
+        for path, size in self.files[: None if key in {"UXMFA", "DOC01"} else 3]:
             entity.files.add(path=path, size=size, blob="0" * 40)
         return entity
 
@@ -155,12 +156,13 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
             ("N0TBK", changes.CHANGE_ADDED, []),
             ("0LD01", changes.CHANGE_REMOVED, []),
         ]
+        gone = catalog_pb2.Entity(title="An old model", type=T.ENTITY_TYPE_SYSTEM_MODEL)
         return catalog_pb2.ListAffectedEntitiesResponse(
             entities=[
                 catalog_pb2.AffectedEntity(
                     entity=f"entities/{key}",
-                    title=self.entities[key].title if key in self.entities else "An old model",
-                    type=self.entities[key].type if key in self.entities else T.ENTITY_TYPE_SYSTEM_MODEL,
+                    title=self.entities.get(key, gone).title,
+                    type=self.entities.get(key, gone).type,
                     change=change,
                     causes=causes,
                 )
@@ -221,6 +223,8 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
             if name == "type":
                 wanted = T.Value(f"ENTITY_TYPE_{value.upper()}")
                 found = [entity for entity in found if entity.type == wanted]
+            elif name == "checkable":
+                found = [entity for entity in found if entity.checkable == (value == "true")]
             elif name == "text":
                 found = [
                     entity

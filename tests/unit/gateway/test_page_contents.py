@@ -14,16 +14,9 @@ from gateway.pages.sources import highlighted
 from services.media import POLICY, artefact_type
 from tests.unit.gateway.conftest import Gateway
 from tests.unit.gateway.fake_services import FakeServices
+from tests.unit.gateway.page_texts import text_of
 
 V = check_pb2.Verdict
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-
-
-def text_of(html: str) -> str:
-    """Leaves tags out of a page's content."""
-    main = re.search("<main.*</main>", html, re.DOTALL)
-    assert main
-    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", main.group()))
 
 
 @pytest.mark.parametrize("debug", [True, False])
@@ -119,7 +112,19 @@ async def test_landing_asks_few_times(client: httpx.AsyncClient, services: FakeS
     assert "final state differs" in text  # of a check that is not among the newest
 
 
-@pytest.mark.parametrize("path", ["/", "/entities", "/e/UXMFA", "/checks", "/diagnostics"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/entities",
+        "/e/UXMFA",
+        "/checks",
+        "/diagnostics",
+        "/ontology",
+        "/search-sparql",
+        "/revisions",
+    ],
+)
 async def test_pages_while_empty(
     client: httpx.AsyncClient, services: FakeServices, path: str
 ) -> None:
@@ -129,48 +134,6 @@ async def test_pages_while_empty(
     if path != "/e/UXMFA":
         services.catalog.entities.clear()
     assert 200 == (await client.get(path)).status_code
-
-
-async def test_filters(client: httpx.AsyncClient, services: FakeServices) -> None:
-    """Entities are filtered by type, text and verdict with a plain form."""
-    services.scheduler.furnish()
-
-    by_type = text_of((await client.get("/entities?type=notebook")).text)
-    assert "loop shaping" in by_type
-    assert "Lorenz" not in by_type
-    by_text = text_of((await client.get("/entities?text=lorenz")).text)
-    assert "Lorenz" in by_text
-    assert "Cart" not in by_text
-    by_verdict = text_of((await client.get("/entities?verdict=inaccurate")).text)
-    assert "explicit Euler" in by_verdict
-    assert "Lorenz" not in by_verdict
-
-
-async def test_text_stays_one_condition(client: httpx.AsyncClient, services: FakeServices) -> None:
-    """A text cannot smuggle a second condition into the filter."""
-    assert 200 == (await client.get("/entities?text=a AND type = notebook")).status_code
-    filters = [r.filter for r in services.catalog.seen if getattr(r, "filter", "")]
-    assert ["text = a type = notebook"] == filters
-
-
-async def test_relations_are_linked_both_ways(client: httpx.AsyncClient) -> None:
-    """An entity names what it refers to, what refers to it, and what is missing."""
-    solution = (await client.get("/e/B2LQR")).text
-    problem = (await client.get("/e/P3SWG")).text
-
-    assert 'href="/e/P3SWG"' in solution
-    assert "solves" in solution
-    assert 'href="/e/B2LQR"' in problem
-    assert "solved by" in problem
-    assert "missing" in text_of((await client.get("/e/E1EUL")).text)
-
-
-async def test_missing_entity(client: httpx.AsyncClient) -> None:
-    """An unknown key is a 404 that offers similar ones."""
-    answer = await client.get("/e/UXMFB")
-
-    assert 404 == answer.status_code
-    assert 'href="/e/UXMFA"' in answer.text
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/checks/none", "/runs/none", "/artefacts/x/y"])
@@ -241,42 +204,15 @@ async def test_large_form(client: httpx.AsyncClient) -> None:
     assert 413 == (await client.post("/checks", data={"entity": "x" * 100_000})).status_code
 
 
-async def test_hostile_texts_are_escaped(client: httpx.AsyncClient, services: FakeServices) -> None:
-    """Nothing that the repository or a check says becomes markup."""
-    entity = services.catalog.entities["UXMFA"]
-    for field in ("title", "short_description", "creator", "notes", "version", "path"):
-        setattr(entity, field, HOSTILE)
-    entity.tags.append(HOSTILE)
-    entity.metadata.update({HOSTILE: HOSTILE})
-    for diagnostic in services.catalog.diagnostics:
-        diagnostic.message = diagnostic.path = f"{HOSTILE} `{HOSTILE}`"
-    story = services.scheduler.add("UXMFA", V.VERDICT_SCRIPT_ERROR)
-    story.check.result.message = story.check.result.traceback = HOSTILE
-    story.check.result.remarks.append(HOSTILE)
-    story.check.result.quantities.add(name=HOSTILE, dtype=HOSTILE)
-    story.check.result.artefacts.append(services.scheduler.store(b"x", HOSTILE, "image/png"))
-    story.events[0].log.text = HOSTILE
-
-    for path in (
-        "/",
-        "/entities",
-        "/e/UXMFA",
-        f"/{story.check.name}",
-        "/checks",
-        "/diagnostics",
-        f"/e/{HOSTILE.replace('/', '')}",
-        f"/entities?text={HOSTILE}",
-    ):
-        html = (await client.get(path)).text
-        assert "<script>alert" not in html
-        assert "<img src=x" not in html
-
-
 async def test_nothing_inline(client: httpx.AsyncClient, services: FakeServices) -> None:
     """Pages work under their policy: no inline script, style or handler."""
     services.scheduler.furnish()
     name = next(iter(services.scheduler.stories))
-    for path in ("/", "/entities", "/e/UXMFA", f"/{name}", "/checks", "/diagnostics", "/nothing"):
+    paths = ("/", "/entities", "/e/UXMFA", f"/{name}", "/checks", "/diagnostics", "/nothing",
+             "/ontology", "/ontology/State_Feedback", "/search-sparql?query=SELECT", "/revisions",
+             "/entities?q=lorens", "/e/UXMFA/files/simulation.py",
+             "/revisions/1a2b3c4d..current")  # fmt: skip
+    for path in paths:
         html = (await client.get(path)).text
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
         assert re.findall("<script[^>]*>", html) == re.findall(r'<script src="/static/[^>]*>', html)
