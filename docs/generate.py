@@ -30,7 +30,11 @@ from cli.main import ackrep
 from gateway import openapi
 from gateway.failures import HTTP_STATUS
 from services import errors
+from services.catalog.domain import schema
+from services.catalog.domain.codes import CODES
+from services.catalog.domain.diagnostics import Diagnostic
 from services.settings import SHARED, variable
+from tests.unit.catalog import bad_input
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -308,6 +312,62 @@ def reasons() -> str:
     return table(("reason", "status", "HTTP", "meaning"), rows)
 
 
+# Metadata -------------------------------------------------------------------------------------
+
+
+def metadata_fields() -> str:
+    """Every field of `metadata.yml`."""
+    rows = []
+    for one in schema.SCHEMA.values():
+        types = "all" if one.types == schema.ANY_TYPE else ", ".join(sorted(one.types))
+        default = f"; by default `{one.default}`" if one.default else ""
+        length = "" if one.kind is schema.Kind.DATA else f"{one.max_length:,}"
+        name = f"`{one.name}`" + " (**required**)" * one.required
+        rows.append((name, one.kind.value, length, types, one.meaning + default))
+    return table(("field", "holds", "characters", "types of entities", "meaning"), rows)
+
+
+def diagnostic_codes() -> str:
+    """Every code of a diagnostic."""
+    rows = [
+        (f"`{name}`", code.severity.name.lower(), code.meaning, code.remedy)
+        for name, code in CODES.items()
+    ]
+    return table(("code", "severity", "meaning", "remedy"), rows)
+
+
+def bad_input_cases() -> str:
+    """What was tried to upset the catalog, and what it says."""
+    sections = []
+    for title, cases in bad_input.SECTIONS.items():
+        rows = []
+        for case in cases:
+            diagnostics, _ = bad_input.said(case)
+            words = [
+                _code(f"{_place(one)}{one.severity.name.lower()}: {one.message} [{one.code}]")
+                for one in diagnostics
+            ]
+            remedies = dict.fromkeys(_code(one.remedy) for one in diagnostics)
+            rows.append((case.tried, "<br>".join(words) or "nothing", "<br>".join(remedies)))
+        sections += [f"### {title}", "", table(("tried", "says", "remedy"), rows), ""]
+    return "\n".join(sections).rstrip()
+
+
+def _place(diagnostic: Diagnostic) -> str:
+    place = f"{diagnostic.line}:{diagnostic.column}: " if diagnostic.line else ""
+    return place if diagnostic.field or place else f"{diagnostic.path}: "
+
+
+def _code(text: str) -> str:
+    """A text as it is, on one line."""
+    shown = " ".join(
+        "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text).split()
+    )
+    fence = "``" if "`" in shown else "`"
+    space = " " if "`" in (shown[:1], shown[-1:]) else ""
+    return f"{fence}{space}{shown}{space}{fence}"
+
+
 PARTS: dict[str, Callable[..., str]] = {
     "settings": settings_table,
     "commands": commands,
@@ -317,6 +377,9 @@ PARTS: dict[str, Callable[..., str]] = {
     "routes": routes,
     "pages": pages,
     "reasons": reasons,
+    "metadata-fields": metadata_fields,
+    "diagnostic-codes": diagnostic_codes,
+    "bad-input": bad_input_cases,
 }
 """What makes each kind of generated part."""
 

@@ -82,7 +82,7 @@ _FIELDS: Final = (
         kind=Kind.LINES,
         max_length=500,
     ),
-    Field(name="creator", meaning="name <address>", max_length=500, wanted=True),
+    Field(name="creator", meaning="`Name <address>`", max_length=500, wanted=True),
     Field(
         name="editor_list", meaning="who changed it, as creator", kind=Kind.LINES, max_length=500
     ),
