@@ -120,12 +120,7 @@ class OxigraphGraphs:
         return Answer(
             variables=tuple(found.get("variables", ())),
             rows=tuple(
-                tuple(
-                    _UNBOUND
-                    if term is None
-                    else Term(TermKind(term[0]), *term[1:4], key=term[4], label=term[5])
-                    for term in row
-                )
+                tuple(_UNBOUND if term is None else _term(term) for term in row)
                 for row in found.get("rows", ())
             ),
             truth=found.get("truth"),
@@ -202,6 +197,11 @@ class OxigraphGraphs:
             process.kill()
         if self._reading is not None:
             await asyncio.wait([self._reading])
+
+
+def _term(fields: list[Any]) -> Term:
+    kind, value, datatype, language, key, label = fields
+    return Term(TermKind(kind), value, datatype, language, key, label)
 
 
 def _lost() -> UnavailableError:

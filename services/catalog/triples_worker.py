@@ -290,7 +290,8 @@ class _Rows:
 
     def _value(self, subject: pyoxigraph.NamedNode, property_: pyoxigraph.NamedNode) -> str:
         quad = next(self._store.quads_for_pattern(subject, property_, None), None)
-        return quad.object.value if quad is not None else ""
+        found = quad.object if quad is not None else None
+        return found.value if isinstance(found, pyoxigraph.Literal) else ""
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ TAG_PREFIX: Final = "ocse:"
 """What a tag begins with that means a concept."""
 ENTITY_CLASS: Final = "ACKREP_Entity"
 """Class of which all entities are individuals."""
+MAX_ANCESTORS: Final = 100
+"""Superclasses of one concept that count."""
 KEY_PROPERTY: Final = "has_entity_key"
 TAG_PROPERTY: Final = "has_ontology_based_tag"
 
@@ -123,22 +125,28 @@ class Ontology:
     # Hierarchy
 
     def ancestors(self, name: str) -> tuple[str, ...]:
-        """Names of all superclasses of a concept, nearest first, without itself."""
-        return self._ancestors.get(name, ())
+        """Names of the superclasses of a concept, nearest first, without itself.
+
+        At most `MAX_ANCESTORS`: more has only what was written to be in the way.
+        """
+        known = self._ancestors.get(name)
+        if known is None and name in self.concepts:
+            known = self._ancestors[name] = self._found_ancestors(name)
+        return known or ()
+
+    def _found_ancestors(self, name: str) -> tuple[str, ...]:
+        seen: dict[str, None] = {}
+        layer = list(self.concepts[name].parents)
+        while layer and len(seen) < MAX_ANCESTORS:
+            fresh = [parent for parent in dict.fromkeys(layer) if parent not in seen]
+            seen.update(dict.fromkeys(fresh))
+            layer = [above for parent in fresh for above in self.concepts[parent].parents]
+        seen.pop(name, None)
+        return tuple(seen)[:MAX_ANCESTORS]
 
     @cached_property
     def _ancestors(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for name in self.concepts:
-            seen: dict[str, None] = {}
-            layer = list(self.concepts[name].parents)
-            while layer:
-                fresh = [parent for parent in dict.fromkeys(layer) if parent not in seen]
-                seen.update(dict.fromkeys(fresh))
-                layer = [above for parent in fresh for above in self.concepts[parent].parents]
-            seen.pop(name, None)
-            found[name] = tuple(seen)
-        return found
+        return {}
 
     @cached_property
     def concept_names(self) -> Mapping[str, str]:

@@ -68,8 +68,6 @@ class PropertyStatement:
     range: tuple[Name, ...] = ()
     characteristics: tuple[Name, ...] = ()
     inverse: Name | None = None
-    is_inverse: bool = False
-    """Declared as nothing but the inverse of another (`owl_inverse_property`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

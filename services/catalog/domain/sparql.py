@@ -43,6 +43,7 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_QUOTES: Final = ("'", '"')
 _CLOSING: Final = {")": "(", "]": "[", "}": "{"}
 
 
@@ -67,12 +68,15 @@ class Token:
 
 
 def tokens_of(query: str) -> list[Token]:
-    """The pieces of a query, without space and comments."""
-    return [
-        Token(str(match.lastgroup), match.group(), match.start())
-        for match in _TOKEN.finditer(query)
-        if match.lastgroup != "space"
-    ]
+    """The pieces of a query, without space and comments; a text without end is the last one."""
+    found = []
+    for match in _TOKEN.finditer(query):
+        kind, text = str(match.lastgroup), match.group()
+        if kind != "space":
+            found.append(Token(kind, text, match.start()))
+        if kind == "sign" and text in _QUOTES:
+            break  # each further quote would be looked for to the end of the query again
+    return found
 
 
 def check_query(query: str, prefixes: Mapping[str, str]) -> None:
@@ -152,7 +156,7 @@ def _behind_prologue(tokens: Sequence[Token]) -> Iterator[Token]:
 
 def _check_texts(query: str, tokens: Sequence[Token]) -> None:
     for token in tokens:
-        if token.kind == "sign" and token.text in "\"'":
+        if token.kind == "sign" and token.text in _QUOTES:
             raise query_error(query, token.start, "this text has no end: close the quotes")
         if token.kind == "sign" and token.text == "\\":
             raise query_error(query, token.start, "a backslash can stand only inside of a text")
