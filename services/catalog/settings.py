@@ -26,6 +26,18 @@ class Settings:
     """Largest file of an entity that is handed out by itself, in bytes."""
     archive_bytes: int = 1024**3
     """Content of the largest archive of an entity that is handed out, in bytes."""
+    upload_files: int = 500_000
+    """Most files of an uploaded tree."""
+    upload_blob_bytes: int = 256 * 1024**2
+    """Largest file that an upload sends, in bytes."""
+    upload_bytes: int = 4 * 1024**3
+    """Most content that an upload sends, in bytes; what the catalog has already is not sent."""
+    query_seconds: float = 10.0
+    """Time that a SPARQL query may take, in seconds; then it is ended."""
+    query_memory: int = 512
+    """Memory that a SPARQL query may take beyond the graph itself, in MiB."""
+    query_slots: int = 2
+    """SPARQL queries that run at a time; further ones wait."""
     watch: bool = False
     """Whether a local source is read again by itself when it changes."""
     poll: float = 0.0
