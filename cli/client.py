@@ -9,7 +9,14 @@ from typing import Self, TypeVar
 
 import grpc
 
-from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc, ontology_pb2, ontology_pb2_grpc
+from ackrep.catalog.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    ontology_pb2,
+    ontology_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
+)
 from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
 from cli.state import System
@@ -21,6 +28,7 @@ _SYNC_SECONDS = 900.0
 _RECONNECT_SECONDS = 20.0
 _RETRY_SECONDS = 5.0
 _PAGE = 500
+_SEARCH_PAGE = 200
 
 T = TypeVar("T")
 
@@ -37,6 +45,7 @@ class Client:
         catalog = self._dial(system.catalog)
         self._catalog = catalog_pb2_grpc.CatalogServiceStub(catalog)
         self._ontology = ontology_pb2_grpc.OntologyServiceStub(catalog)
+        self._search = search_pb2_grpc.SearchServiceStub(catalog)
         # Without an address, calls fail with a clear error instead of an attribute missing.
         self._scheduler = scheduler_pb2_grpc.SchedulerServiceStub(self._dial(system.scheduler))
         self._runner = runner_pb2_grpc.RunnerServiceStub(self._dial(system.runner))
@@ -114,6 +123,20 @@ class Client:
             if not page.next_page_token:
                 return found
             request.page_token = page.next_page_token
+
+    async def search(
+        self, request: search_pb2.SearchEntitiesRequest, *, limit: int
+    ) -> search_pb2.SearchEntitiesResponse:
+        """The best matches of a search, as one page; facets and corrections are on it."""
+        request.page_size = min(limit, _SEARCH_PAGE)
+        answer = await self._call("catalog", self._search.SearchEntities, request)
+        token = answer.next_page_token
+        while token and len(answer.results) < limit:
+            request.page_token = token
+            page = await self._call("catalog", self._search.SearchEntities, request)
+            answer.results.extend(page.results[: limit - len(answer.results)])
+            token = page.next_page_token
+        return answer
 
     async def diagnostics(self) -> list[catalog_pb2.Diagnostic]:
         """Everything wrong with the metadata of the current revision."""

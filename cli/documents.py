@@ -7,6 +7,8 @@ of, or beside, the message's own:
 - check: `key`, `id`, `state` and `verdict` in lower case (e.g. `script_error`; empty until
   finished), `seconds` (elapsed from request to verdict), `message`, `page` (URL, where there is
   one); `check --json` adds `exitCode`;
+- search result: that of its entity, and `score`, `snippets` (`field`, `text`, and `matches` with
+  `start` and `length` in Unicode characters);
 - diagnostic: `key`, `severity` (`error`, `warning`, `info`);
 - revision and run: `id`.
 """
@@ -17,7 +19,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from ackrep.catalog.v1 import catalog_pb2
+from ackrep.catalog.v1 import catalog_pb2, search_pb2
 from ackrep.scheduler.v1 import check_pb2
 from cli import verdicts
 
@@ -62,6 +64,24 @@ def of_entity(entity: catalog_pb2.Entity) -> dict[str, Any]:
         "key": entity.key,
         "type": entity_type(entity.type),
         "environment": last(entity.environment),
+    }
+
+
+def of_result(result: search_pb2.SearchResult) -> dict[str, Any]:
+    """Describes an entity that was found."""
+    return {
+        **of_entity(result.entity),
+        "score": round(result.score, 6),
+        "snippets": [
+            {
+                "field": snippet.field,
+                "text": snippet.text,
+                "matches": [
+                    {"start": span.start, "length": span.length} for span in snippet.matches
+                ],
+            }
+            for snippet in result.snippets
+        ],
     }
 
 

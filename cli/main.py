@@ -13,6 +13,7 @@ from cli import legacy
 from cli.commands.check import cancel, check, results, runs, watch
 from cli.commands.lint import lint
 from cli.commands.reading import key, list_entities, show, sync
+from cli.commands.search import search
 from cli.commands.sparql import sparql
 from cli.commands.up import status, up
 from cli.options import backend_options, server_options, shared_options
@@ -52,6 +53,7 @@ for _command in (
     up,
     status,
     list_entities,
+    search,
     show,
     check,
     watch,

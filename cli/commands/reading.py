@@ -17,15 +17,16 @@ from cli.targets import quoted
 from services.errors import InvalidArgumentError
 
 _ALPHABET = string.ascii_uppercase + string.digits
-_TYPES = [
+TYPES = [
     documents.entity_type(catalog_pb2.EntityType.ValueType(value))
     for value in catalog_pb2.EntityType.values()
     if value
 ]
+"""Types of entities, as metadata writes them."""
 
 
 @click.command("list")
-@click.option("--type", "type_", type=click.Choice(_TYPES), help="Only entities of this type.")
+@click.option("--type", "type_", type=click.Choice(TYPES), help="Only entities of this type.")
 @click.option("--tag", multiple=True, help="Only entities with this tag; may be repeated.")
 @click.option("--text", multiple=True, help="Part of title, key, description or tags.")
 @click.option("--environment", help="Only entities whose checks run in it.")
