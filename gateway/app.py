@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import artefacts, failures, probes
+from gateway import artefacts, failures, probes, webhook
 from gateway.context import Context, context_of
 from gateway.guard import Guard
 from gateway.pages import (
@@ -59,17 +59,24 @@ def build(context: Context) -> ASGIApp:
     )
     pages.state.context = context
     api = Transcoder(context.upstream, closing=context.closing)
-    return Guard(_Split(api, pages), settings=context.settings, metrics=context.metrics)
+    deliveries = webhook.Webhook(
+        context.upstream, secret=context.settings.webhook_secret, closing=context.closing
+    )
+    return Guard(_Split(api, pages, deliveries), settings=context.settings, metrics=context.metrics)
 
 
 class _Split:
-    """Sends `/v1/…` to the API and the rest to the pages."""
+    """Sends `/v1/…` to the API, deliveries to the webhook, and the rest to the pages."""
 
-    def __init__(self, api: ASGIApp, pages: ASGIApp) -> None:
+    def __init__(self, api: ASGIApp, pages: ASGIApp, webhook: ASGIApp) -> None:
         self._api = api
         self._pages = pages
+        self._webhook = webhook
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == webhook.PATH:
+            await self._webhook(scope, receive, send)
+            return
         below = scope["path"] == "/v1" or scope["path"].startswith("/v1/")
         await (self._api if below else self._pages)(scope, receive, send)
 

@@ -8,6 +8,8 @@ from services.errors import InvalidArgumentError
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 """Host names that always mean this machine."""
 
+_SHORTEST_SECRET = 16
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -35,6 +37,9 @@ class Settings:
     a container's port is published on the loopback interface only."""
     debug: bool | None = None
     """Whether pages show tracebacks and logs of script errors; by default on loopback only."""
+    webhook_secret: str = ""
+    """What a forge signs its deliveries to `/hooks/source` with; without it there is no such
+    address."""
     log_format: str = "pretty"
     """`pretty` or `json` (`ACKREP_LOG_FORMAT`)."""
 
@@ -84,6 +89,12 @@ class Settings:
             raise InvalidArgumentError(
                 f"ACKREP_GATEWAY_ADDRESS is {self.address!r}, which is no host:port",
                 setting="ACKREP_GATEWAY_ADDRESS",
+            )
+        if self.webhook_secret and len(self.webhook_secret) < _SHORTEST_SECRET:
+            raise InvalidArgumentError(
+                f"ACKREP_GATEWAY_WEBHOOK_SECRET has fewer than {_SHORTEST_SECRET} characters; make "
+                "one with `openssl rand -hex 32`",
+                setting="ACKREP_GATEWAY_WEBHOOK_SECRET",
             )
         if not self.loopback and not self.public_read:
             raise InvalidArgumentError(

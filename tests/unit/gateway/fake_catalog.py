@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc
@@ -57,6 +57,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
             ),
         ]
         self.files = list(FILES)
+        self.before_sync: Callable[[], Awaitable[None]] | None = None
         self.current = REVISION
         self.revisions = {
             EARLIER: catalog_pb2.Revision(
@@ -173,6 +174,8 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
         )
 
     async def SyncRevision(self, request: Any, context: Any) -> catalog_pb2.Revision:
+        if self.before_sync is not None:
+            await self.before_sync()
         self.seen.append(request)
         return self._revision()
 
