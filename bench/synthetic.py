@@ -164,7 +164,6 @@ class Synthetic:
             "external_references: ''",
             f"notes: {self._text(chance, 0, 40)}",
             *self._references(chance, type_),
-            "estimated_runtime: '10s'",
         ]
         return "\n".join(lines) + "\n"
 
@@ -177,6 +176,7 @@ class Synthetic:
             yield from self._list("method_package_list", self._some(chance, "method_package"))
         if type_ in {"system_model", "problem_solution", "notebook"}:
             yield f"compatible_environment: {chance.choice([ENVIRONMENT_KEY, chr(39) * 2])}"
+            yield "estimated_runtime: '10s'"
 
     def _some(self, chance: random.Random, type_: str) -> list[str]:
         keys = self._by_type.get(type_, [])
