@@ -37,8 +37,8 @@ from services.catalog.sql import opened
 from services.catalog.synchronisation import Announcement, Synchronisation
 from services.catalog.triples import OxigraphGraphs
 from services.catalog.triples_sql import SqlIndividuals
-from services.catalog.watching import poll, watch
 from services.catalog.uploads import Limits, Uploads
+from services.catalog.watching import poll, watch
 from services.errors import Error
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,9 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 ),
                 server,
             )
-            content_stubs.add_ContentServiceServicer_to_server(ContentServicer(content, uploads), server)
+            content_stubs.add_ContentServiceServicer_to_server(
+                ContentServicer(content, uploads), server
+            )
             ontology_stubs.add_OntologyServiceServicer_to_server(OntologyServicer(querying), server)
             search_stubs.add_SearchServiceServicer_to_server(
                 SearchServicer(catalog, search), server

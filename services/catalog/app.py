@@ -278,6 +278,16 @@ class Catalog:
 
     # Content
 
+    async def files(self, key: str, *, tree: str) -> tuple[Sequence[TreeEntry], Revision]:
+        """The files of an entity, links too.
+
+        Raises:
+            NotFoundError: No entity has that key.
+        """
+        revision = await self.revision(tree)
+        placed = await self._placed(key, revision)
+        return await self._files_of(placed.entity.tree), revision
+
     async def _files_of(self, tree: str) -> tuple[TreeEntry, ...]:
         files = self._files.get(tree)
         if files is None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +18,7 @@ from services.catalog.ports import Objects
 from services.errors import InvalidArgumentError, NotFoundError, PreconditionError
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
-"""Said of what was asked for by its tree: that never changes."""
+"""Said of what was asked for by its tree's whole id: that never changes."""
 REVALIDATE: Final = "no-cache"
 """Said of what was asked for at the current revision: it may be kept, and asked for again."""
 _LAYOUT: Final = 1
@@ -80,8 +80,8 @@ class Content:
         """
         if not path:
             raise InvalidArgumentError("path is required: a file below the entity's folder")
-        view = await self._catalog.entity(key, tree=tree)
-        entry = _find(path, view.files)
+        files, revision = await self._catalog.files(key, tree=tree)
+        entry = _find(path, files)
         shown = printable(path)[:200]
         if entry is None:
             raise NotFoundError(f"{key} has no file {shown}", key=key, path=shown)
@@ -110,7 +110,7 @@ class Content:
                 entry.path, inline=media.is_shown(kind, media.SHOWN_SOURCES)
             ),
             size=entry.size,
-            cache_control=IMMUTABLE if tree else REVALIDATE,
+            cache_control=IMMUTABLE if tree == revision.tree else REVALIDATE,
             pieces=pieces(),
         )
 
@@ -193,7 +193,7 @@ class Content:
         yield bytes(waiting) + archive.taken()
 
 
-def _find(path: str, files: tuple[TreeEntry, ...]) -> TreeEntry | None:
+def _find(path: str, files: Sequence[TreeEntry]) -> TreeEntry | None:
     exact = next((entry for entry in files if entry.path == path), None)
     return exact or next((entry for entry in files if printable(entry.path) == path), None)
 

@@ -10,10 +10,15 @@ from ackrep.catalog.v1 import content_pb2 as pb
 from ackrep.catalog.v1 import content_pb2_grpc as rpc
 from services.catalog.archives import Format
 from services.catalog.content import Content, Download
+from services.catalog.domain.entities import OBJECT_ID
+from services.catalog.domain.manifests import ManifestFile
+from services.catalog.servicer.messages import revision_message
 from services.catalog.servicer.requests import Context, key_of, tree_of
+from services.catalog.uploads import BlobPart, Manifest, Uploads
 from services.errors import InvalidArgumentError
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["ContentService"].full_name
+MAX_BLOBS: Final = 10_000
 
 _FORMATS: Final = {
     pb.DownloadArchiveRequest.FORMAT_UNSPECIFIED: Format.ZIP,
@@ -25,8 +30,9 @@ _FORMATS: Final = {
 class ContentServicer(rpc.ContentServiceServicer):
     """Answers calls for content."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, uploads: Uploads) -> None:
         self._content = content
+        self._uploads = uploads
 
     async def DownloadFile(
         self, request: pb.DownloadFileRequest, context: Context
@@ -49,12 +55,37 @@ class ContentServicer(rpc.ContentServiceServicer):
     async def FindMissingBlobs(
         self, request: pb.FindMissingBlobsRequest, context: Context
     ) -> pb.FindMissingBlobsResponse:
-        raise NotImplementedError
+        if len(request.blobs) > MAX_BLOBS:
+            raise InvalidArgumentError(f"blobs takes at most {MAX_BLOBS} git blob ids")
+        for blob in request.blobs:
+            if not OBJECT_ID.fullmatch(blob):
+                raise InvalidArgumentError(f"{blob[:100]!r} is no git blob id", blob=blob[:100])
+        return pb.FindMissingBlobsResponse(blobs=await self._uploads.missing(request.blobs))
 
     async def UploadRevision(
         self, request_iterator: AsyncIterator[pb.UploadRevisionRequest], context: Context
     ) -> catalog_pb2.Revision:
-        raise NotImplementedError
+        return revision_message(await self._uploads.receive(_parts(request_iterator)))
+
+
+async def _parts(
+    requests: AsyncIterator[pb.UploadRevisionRequest],
+) -> AsyncIterator[Manifest | BlobPart]:
+    async for request in requests:
+        if request.WhichOneof("part") == "blob":
+            part = request.blob
+            yield BlobPart(blob=part.blob, data=part.data, more=part.more)
+        elif request.WhichOneof("part") == "manifest":
+            manifest = request.manifest
+            yield Manifest(
+                files=[ManifestFile(file.path, file.mode, file.blob) for file in manifest.files],
+                base_commit=manifest.base_commit,
+                clean=manifest.clean,
+                title=manifest.title,
+                source=manifest.source,
+            )
+        else:
+            raise InvalidArgumentError("a part of an upload is a manifest or a part of a blob")
 
 
 async def _messages(download: Download, context: Context) -> AsyncIterator[HttpBody]:
