@@ -84,8 +84,8 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
         writer = GitWriter(git)
         writer.tidy()
         uploads = Uploads(
+            catalog=catalog,
             objects=writer,
-            add=catalog.add,
             limits=Limits(
                 files=configuration.upload_files,
                 blob_bytes=configuration.upload_blob_bytes,

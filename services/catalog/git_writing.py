@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from services.catalog.domain.manifests import TreeObject
-from services.catalog.git import Git, GitError
+from services.catalog.git import Git
 from services.errors import ResourceExhaustedError
 
 _READ: Final = 1024 * 1024
@@ -61,16 +61,6 @@ class GitWriter:
         made = await asyncio.to_thread(list, trees)
         lacking = set(await self.missing([tree.id for tree in made], kind="tree"))
         await asyncio.to_thread(self._write_trees, [tree for tree in made if tree.id in lacking])
-
-    async def trees_of(self, commit: str) -> set[str] | None:
-        """As the port says."""
-        try:
-            root = await self._git.run("rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}")
-            listing = await self._git.run("ls-tree", "-r", "-d", "-z", commit)
-        except GitError:
-            return None
-        lines = listing.decode(errors="replace").split("\0")
-        return {root.decode().strip()} | {line.split()[2] for line in lines if line}
 
     def _write_trees(self, trees: Sequence[TreeObject]) -> None:
         for tree in trees:

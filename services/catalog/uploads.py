@@ -8,16 +8,18 @@ so an upload that breaks off leaves nothing that anybody could see.
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from services.catalog.app import Catalog
 from services.catalog.domain.entities import OBJECT_ID, Revision
 from services.catalog.domain.manifests import ManifestFile, TreeObject, checked, tree_objects
 from services.catalog.ports import Snapshot
 from services.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
+    NotFoundError,
     PreconditionError,
     ResourceExhaustedError,
 )
@@ -107,27 +109,19 @@ class ObjectWriter(Protocol):
         """
         ...
 
-    async def trees_of(self, commit: str) -> set[str] | None:
-        """Ids of all trees of a commit; None where the store does not hold it."""
-        ...
-
-
-Add = Callable[[Snapshot], Awaitable[Revision]]
-"""Indexes a tree of the store without making it the current revision."""
-
 
 class Uploads:
     """Uploads of one catalog; any number at once.
 
     Args:
+        catalog: Indexes what came.
         objects: Where content is kept.
-        add: Indexes what came.
         limits: Bounds of each upload.
     """
 
-    def __init__(self, *, objects: ObjectWriter, add: Add, limits: Limits) -> None:
+    def __init__(self, *, catalog: Catalog, objects: ObjectWriter, limits: Limits) -> None:
+        self._catalog = catalog
         self._objects = objects
-        self._add = add
         self._limits = limits
 
     async def missing(self, blobs: Sequence[str]) -> list[str]:
@@ -153,7 +147,8 @@ class Uploads:
             tree = await upload.finish()
         manifest = upload.manifest
         commit = manifest.base_commit if manifest.clean else ""
-        return await self._add(
+        await self._check_clean(manifest, tree)
+        return await self._catalog.add(
             Snapshot(
                 revision=Revision(
                     tree=tree,
@@ -165,6 +160,21 @@ class Uploads:
                 )
             )
         )
+
+    async def _check_clean(self, manifest: Manifest, tree: str) -> None:
+        """A commit has one tree: what was indexed of it is believed, not who uploads."""
+        if not manifest.clean:
+            return
+        try:
+            known = await self._catalog.revision(manifest.base_commit)
+        except NotFoundError:
+            return
+        if known.commit == manifest.base_commit and known.tree != tree:
+            raise InvalidArgumentError(
+                f"the tree {tree} is said to be that of the commit {manifest.base_commit}, and "
+                "is not",
+                tree=tree,
+            )
 
 
 class _Upload:
@@ -281,15 +291,6 @@ class _Upload:
             )
         trees = await asyncio.to_thread(lambda: list(tree_objects(self._files)))
         tree = trees[-1].id
-        manifest = self.manifest
-        if manifest.clean:
-            known = await self._objects.trees_of(manifest.base_commit)
-            if known is not None and tree not in known:
-                raise InvalidArgumentError(
-                    f"the tree {tree} is said to be that of the commit {manifest.base_commit}, "
-                    "and is not",
-                    tree=tree,
-                )
         await self._objects.write_trees(trees)
         return tree
 
