@@ -83,7 +83,7 @@ def search(
             for result in answer.results:
                 click.echo(documents.line(documents.of_result(result)))
             return
-        _print(context, answer)
+        _print(context, answer, several=" " in request.query.strip())
 
     context.run(work, reading=True)
 
@@ -106,7 +106,7 @@ def correction_line(correction: search_pb2.Correction) -> str:
     return f"nothing has '{correction.word}'; showing {replacements}"
 
 
-def _print(context: Context, answer: search_pb2.SearchEntitiesResponse) -> None:
+def _print(context: Context, answer: search_pb2.SearchEntitiesResponse, *, several: bool) -> None:
     screen = context.screen
     if answer.results:
         screen.print(result_table(answer.results))
@@ -116,7 +116,8 @@ def _print(context: Context, answer: search_pb2.SearchEntitiesResponse) -> None:
     noun = "entity" if answer.total_size == 1 else "entities"
     shown = len(answer.results)
     more = f", the best {shown} shown (--limit)" if shown < answer.total_size else ""
-    screen.err.print(Text(f"{answer.total_size} {noun} found{more}", style="dim"))
+    hint = "; every word has to occur, so fewer words find more" if several and not shown else ""
+    screen.err.print(Text(f"{answer.total_size} {noun} found{more}{hint}", style="dim"))
 
 
 def result_table(results: Iterable[search_pb2.SearchResult]) -> Table:
@@ -143,6 +144,8 @@ def _found(
     others: Sequence[search_pb2.Snippet],
 ) -> RenderableType:
     lines = [marked(title, "bold") if title else tables.plain(entity.title, "bold")]
+    if title:  # then the folder, which is named alike, says nothing new
+        others = [snippet for snippet in others if snippet.field != "path"]
     if not others and entity.short_description:
         description = tables.plain(entity.short_description, "dim")
         description.truncate(160, overflow="ellipsis")

@@ -82,7 +82,11 @@ def _cut(
         start = next((word.start for word in words if word.start >= wanted), wanted)
         start = 0 if wanted == 0 else min(start, first.start)
         ends = [word.end for word in words if start < word.end <= start + width]
-        end = len(text) if len(text) <= start + width else max(ends, default=start + width)
+        end = max(ends, default=0)
+        if end <= first.start:  # a match longer than all that is shown
+            end = start + width
+        if len(text) <= start + width:
+            end = len(text)
     before = _ELLIPSIS if start > 0 else ""
     after = _ELLIPSIS if end < len(text) else ""
     shift = len(before) - start

@@ -84,7 +84,7 @@ def folded(word: str) -> str:
 
 def forms_of(word: str) -> tuple[str, ...]:
     """What a written word is found by: itself and parts, folded; nothing for a stray accent."""
-    whole = folded(word)
+    whole = "" if word in _SEPARATORS else folded(word)
     if not whole:
         return ()
     if whole == word or word.isupper():

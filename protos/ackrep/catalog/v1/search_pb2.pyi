@@ -203,7 +203,10 @@ Global___Span: _TypeAlias = Span  # noqa: Y015
 
 @_typing.final
 class Facet(_message.Message):
-    """How the found entities are spread over the values of a field."""
+    """How the found entities are spread over the values of a field. An entity has one type, creator and
+    environment: these are counted without the filter's own condition on the field, so that one sees
+    what another choice would give. Conditions on tags add up, so tags are counted under all of them.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -49,10 +49,14 @@ class SearchServiceServicer:
     def SearchEntities(self, request, context):
         """Finds entities of a revision, best matches first, with counts by type, tag, creator and
         environment. Words have to occur all, in any field; the last one may be the beginning of a
-        word, `"quoted words"` have to stand together, and `-word` must not occur. Where a word of the
-        query occurs nowhere, the nearest words of titles and tags are tried in its place and named in
-        `corrections`. An empty query lists all that pass the filter, ordered by key.
-        Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token.
+        word, `"quoted words"` have to stand together, and `-word` must not occur. Case, accents and
+        umlauts do not matter; `ocse:State_Space` is found whole and by its parts; a key, or three
+        characters of it, brings its entity first. Where a word of the query occurs nowhere, the nearest
+        words of titles, tags and creators (or keys) are tried in its place and named in `corrections`.
+        A query without any letter or digit lists all that pass the filter, ordered by key; there is no
+        text that would be a wrong query.
+        Fails with `INVALID_ARGUMENT` for a bad filter, page size or page token, and for a query of more
+        than 500 characters or 32 words.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
