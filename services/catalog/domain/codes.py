@@ -161,7 +161,7 @@ _FOLDERS: Final = {
         WARNING, "A name holds bytes that are no UTF-8; checks do not see the file.", "Rename it."
     ),
     "odd-entity-path": Code(
-        ERROR, "The name of an entity's folder is no UTF-8.", "Rename the folder."
+        ERROR, "The path of an entity's folder is no UTF-8, or too long.", "Rename the folder."
     ),
     "case-clash": Code(
         WARNING,

@@ -5,10 +5,12 @@ from typing import Final
 
 from services.catalog.domain.codes import CODES, Severity
 
-__all__ = ["SEVERITIES", "Diagnostic", "Problem", "Severity"]
+__all__ = ["MAX_PATH", "SEVERITIES", "Diagnostic", "Problem", "Severity", "shortened"]
 
 SEVERITIES: Final = {name: code.severity for name, code in CODES.items()}
 """Every code with its severity."""
+MAX_PATH: Final = 500
+"""Characters of a path that can be indexed; databases have limits far below those of git."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -16,7 +18,7 @@ class Diagnostic:
     """Something wrong, and what to do about it. Sorts by file and line."""
 
     path: str
-    """File in the data repository."""
+    """File in the data repository; one that is too long for any store is cut."""
     line: int = 0
     """From 1; 0 where it concerns the whole file."""
     column: int = 0
@@ -29,10 +31,22 @@ class Diagnostic:
     key: str = ""
     """Entity concerned; empty where it has no usable key."""
 
+    def __post_init__(self) -> None:
+        if len(self.path) > MAX_PATH:
+            object.__setattr__(self, "path", shortened(self.path))
+
     @property
     def severity(self) -> Severity:
         """How bad it is."""
         return SEVERITIES[self.code]
+
+
+def shortened(path: str, limit: int = MAX_PATH) -> str:
+    """A path of at most so many characters; what is in the middle of a longer one is left out."""
+    if len(path) <= limit:
+        return path
+    half = (limit - 1) // 2
+    return f"{path[:half]}…{path[-half:]}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from services.catalog.domain.diagnostics import Diagnostic
+from services.catalog.domain.diagnostics import MAX_PATH, Diagnostic, shortened
 from services.catalog.domain.documents import Position
 from services.catalog.domain.entities import (
     METADATA_FILE,
@@ -87,11 +87,19 @@ def check_metadata_entry(path: str, mode: int) -> Diagnostic | None:
             "put a real file in its place",
         )
     if not is_printable(folder):
+        name = shortened(printable(folder), 200)
         return _report(
             path,
             "odd-entity-path",
-            f"the folder's name {printable(folder)!r} holds bytes that are no UTF-8",
+            f"the folder's name {name!r} holds bytes that are no UTF-8",
             "rename the folder",
+        )
+    if len(folder) > MAX_PATH:
+        return _report(
+            path,
+            "odd-entity-path",
+            f"the folder's path has {len(folder)} characters, more than {MAX_PATH}",
+            "move it up, or give it a shorter name",
         )
     if not folder:
         return _report(

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from services.catalog.domain.diagnostics import Diagnostic
+from services.catalog.domain.diagnostics import Diagnostic, shortened
 from services.catalog.domain.entities import METADATA_FILE, EntityType, Value, printable
 from services.catalog.domain.schema import SCHEMA, Kind
 
@@ -115,7 +115,7 @@ def check_listing(folder: str, files: Iterable[str], *, key: str) -> Iterator[Di
                 path=printable(f"{folder}/{path}"),
                 code="nested-entity",
                 message=f"this entity lies within the folder of {key}, which changes with it",
-                remedy=f"move it out of {folder}",
+                remedy=f"move it out of {shortened(printable(folder), 200)}",
             )
         if not _USUAL_NAME.fullmatch(path):
             odd.append(path)
@@ -162,10 +162,11 @@ def folder_form(folder: str) -> str:
 
 
 def _clash(path: str, other: str, *, key: str) -> Diagnostic:
+    shown = shortened(printable(other), 200)
     return Diagnostic(
         path=printable(path),
         code="case-clash",
-        message=f"on Windows and macOS this and {printable(other)} would be one file or folder",
+        message=f"on Windows and macOS this and {shown} would be one file or folder",
         remedy="rename one of them",
         key=key,
     )

@@ -258,6 +258,11 @@ FOLDERS: Final = (
         {"caf\udce9/metadata.yml": _HEAD},
     ),
     Case(
+        "a folder 600 characters deep",
+        ["odd-entity-path"],
+        {f"{'deep/' * 120}metadata.yml": _HEAD},
+    ),
+    Case(
         "two names that differ in case",
         ["case-clash", "case-clash"],
         {
