@@ -35,14 +35,15 @@ class Import:
         if marker.exists():
             self._last, self._missing = tree, frozenset()
             return self._missing
-        if tree == self._last:
-            listed = {*self._missing}
-        elif self._last:
-            listed = await self._differing(tree, environment) | self._missing
+        if not self._last:
+            listed, missing = await self._all(tree, environment)
+            empty = not any((self._git.directory / "objects" / "pack").glob("*.pack"))
+            # A fresh store lacks all but what it holds one by one, and copying that does no harm.
+            lacking = listed if empty else await self._absent(listed, self._git.environment())
         else:
-            listed = await self._all(tree, environment)
-        lacking = await self._absent(listed, self._git.environment())
-        missing = await self._absent(lacking, environment) if lacking else set()
+            listed = self._missing | await self._differing(tree, environment)
+            lacking = await self._absent(listed, self._git.environment())
+            missing = await self._absent(lacking, environment)
         await self._copy(lacking - missing, environment)
         self._last, self._missing = tree, frozenset(missing)
         if not missing:
@@ -50,7 +51,8 @@ class Import:
             marker.touch()
         return self._missing
 
-    async def _all(self, tree: str, environment: dict[str, str]) -> set[str]:
+    async def _all(self, tree: str, environment: dict[str, str]) -> tuple[set[str], set[str]]:
+        """Objects of a tree that are there, and those that are not."""
         output = await self._git.run(
             "rev-list",
             "--objects",
@@ -60,10 +62,14 @@ class Import:
             tree,
             environment=environment,
         )
-        # Missing ones are printed with a question mark.
-        return {line.removeprefix("?") for line in output.decode().split()}
+        lines = output.decode().split()
+        missing = {line[1:] for line in lines if line.startswith("?")}
+        return {line for line in lines if not line.startswith("?")}, missing
 
     async def _differing(self, tree: str, environment: dict[str, str]) -> set[str]:
+        """Objects of a tree that the one imported last has not at the same place."""
+        if tree == self._last:
+            return set()
         output = await self._git.run(
             "diff-tree",
             *("-r", "-t", "-z", "--raw", "--no-renames", "--no-abbrev"),

@@ -120,7 +120,7 @@ class GitObjects:
         for id_, _, content in self._bulk(ids, limit=limit):
             yield id_, content
 
-    def listings(self, trees: Sequence[str]) -> Mapping[str, list[TreeEntry]]:
+    def listings(self, trees: Sequence[str]) -> Mapping[str, list[str]]:
         """As the port says."""
         known: dict[str, list[TreeEntry]] = {}
         wanted = list(dict.fromkeys(trees))
@@ -134,7 +134,7 @@ class GitObjects:
             below = (one.id for id_ in wanted for one in known[id_] if one.mode == DIRECTORY_MODE)
             wanted = [id_ for id_ in dict.fromkeys(below) if id_ not in known]
         return {
-            id_: [one for one in _flattened(id_, known) if one.mode != DIRECTORY_MODE]
+            id_: [one.path for one in _flattened(id_, known) if one.mode != DIRECTORY_MODE]
             for id_ in trees
         }
 
@@ -165,23 +165,23 @@ class GitObjects:
 
 
 def parse_changes(output: bytes) -> list[TreeChange]:
-    """What `diff-tree -r -t -z --raw` says; paths that would leave the tree are left out."""
-    parts = output.split(b"\0")
+    """What `diff-tree --raw -z --no-abbrev` says; paths that would leave the tree are left out.
+
+    A first index has a line for every file there is: hence one decoding, and fields by place.
+    """
+    parts = os.fsdecode(output).split("\0")
+    risky = b"/." in output or b"\0." in output or b"//" in output or b"\0/" in output
+    modes: dict[str, int] = {}
     changes = []
-    modes: dict[bytes, int] = {}
-    for place in range(0, len(parts) - 1, 2):
-        path = parts[place + 1]
-        if not is_safe(path):
+    for line, path in zip(parts[0::2], parts[1::2], strict=False):  # and nothing after the last
+        if risky and not is_safe(os.fsencode(path)):
             continue
-        old_mode, mode, old_id, id_, _ = parts[place].split(b" ")
-        for text in (old_mode, mode):
-            if text not in modes:
-                modes[text] = int(text.lstrip(b":"), 8)
-        changes.append(
-            TreeChange(
-                os.fsdecode(path), modes[old_mode], old_id.decode(), modes[mode], id_.decode()
-            )
-        )
+        old, new = line[1:7], line[8:14]
+        if old not in modes:
+            modes[old] = int(old, 8)
+        if new not in modes:
+            modes[new] = int(new, 8)
+        changes.append(TreeChange(path, modes[old], line[15:55], modes[new], line[56:96]))
     return changes
 
 

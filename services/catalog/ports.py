@@ -83,8 +83,8 @@ class Objects(Protocol):
         """As `blobs`, one after the other and blocking, for a worker thread."""
         ...
 
-    def listings(self, trees: Sequence[str]) -> Mapping[str, list[TreeEntry]]:
-        """Everything below trees but folders, without sizes; blocking, for a worker thread.
+    def listings(self, trees: Sequence[str]) -> Mapping[str, list[str]]:
+        """Paths of everything below trees but folders; blocking, for a worker thread.
 
         Raises:
             NotFoundError: The store does not hold one of them.

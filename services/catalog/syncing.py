@@ -1,7 +1,9 @@
 """Reading a source and indexing what it holds, one state at a time."""
 
 import asyncio
+import contextlib
 import datetime
+import gc
 import logging
 import threading
 import time
@@ -13,7 +15,7 @@ from services.catalog.domain.contents import Contents
 from services.catalog.domain.deltas import Delta, Index
 from services.catalog.domain.diagnostics import Severity
 from services.catalog.domain.documents import MAX_METADATA_BYTES, Document
-from services.catalog.domain.entities import Revision, TreeEntry
+from services.catalog.domain.entities import Revision
 from services.catalog.domain.entry_checks import MAX_LINK_BYTES
 from services.catalog.domain.indexing import update
 from services.catalog.domain.ontology import Ontology
@@ -120,29 +122,41 @@ class Indexing:
         changes = await self._objects.changes(contents.tree, tree)
         reader = _Reader(self._objects, self._parse, self._parse_ontology)
         try:
-            delta = await asyncio.to_thread(
-                update,
-                contents,
-                changes,
-                tree=tree,
-                reader=reader,
-                missing=snapshot.missing,
-                found=snapshot.diagnostics,
-            )
+            with _few_collections():
+                delta = await asyncio.to_thread(
+                    update,
+                    contents,
+                    changes,
+                    tree=tree,
+                    reader=reader,
+                    missing=snapshot.missing,
+                    found=snapshot.diagnostics,
+                )
+                await self._store.add(
+                    replace(
+                        snapshot.revision,
+                        create_time=self._clock(),
+                        entity_count=contents.entity_count,
+                        error_count=contents.count(Severity.ERROR),
+                        warning_count=contents.count(Severity.WARNING),
+                    ),
+                    delta if delta.base else whole(delta),
+                    current=current,
+                )
         finally:
             reader.stop()
-        await self._store.add(
-            replace(
-                snapshot.revision,
-                create_time=self._clock(),
-                entity_count=contents.entity_count,
-                error_count=contents.count(Severity.ERROR),
-                warning_count=contents.count(Severity.WARNING),
-            ),
-            delta if delta.base else whole(delta),
-            current=current,
-        )
         self._contents = contents
+
+
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """Has Python look for garbage rarely: a first index makes millions of objects, and none."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def whole(delta: Delta) -> Index:
@@ -184,7 +198,7 @@ class _Reader:
         found = self._objects.read(list(dict.fromkeys(ids)), limit=MAX_LINK_BYTES)
         return {id_: target.decode(errors="surrogateescape") for id_, target in found}
 
-    def listings(self, trees: Sequence[str]) -> Mapping[str, Sequence[TreeEntry]]:
+    def listings(self, trees: Sequence[str]) -> Mapping[str, Sequence[str]]:
         return self._objects.listings(trees)
 
     def ontology(self, files: Mapping[str, str]) -> Ontology:

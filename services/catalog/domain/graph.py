@@ -151,6 +151,8 @@ class Graph:
 
     def misspelling(self, key: str, title: str) -> Iterator[str]:
         """Keys of entities that may have meant an entity with a reference that leads nowhere."""
+        if not self._misspelt:
+            return
         yield from self._misspelt.get(title, ())
         for mark in marks_of_key(key):
             for text in self._marked.get(mark, ()):

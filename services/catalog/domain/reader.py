@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from services.catalog.domain.documents import Document
-from services.catalog.domain.entities import TreeEntry
 from services.catalog.domain.ontology import Ontology
 
 
@@ -19,8 +18,8 @@ class Reader(Protocol):
         """Targets of links by blob id; missing ones left out."""
         ...
 
-    def listings(self, trees: Sequence[str]) -> Mapping[str, Sequence[TreeEntry]]:
-        """Everything below trees but folders, with paths below the tree."""
+    def listings(self, trees: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Paths of everything below trees but folders, relative to the tree."""
         ...
 
     def ontology(self, files: Mapping[str, str]) -> Ontology:

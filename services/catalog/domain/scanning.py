@@ -1,13 +1,12 @@
 """Sorts the changes of a git tree by what they concern."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from services.catalog.domain.entities import (
     DIRECTORY_MODE,
     METADATA_FILE,
     TreeChange,
-    TreeEntry,
     is_printable,
 )
 from services.catalog.domain.entry_checks import is_metadata
@@ -29,8 +28,8 @@ class Scan:
     def __init__(self, changes: Iterable[TreeChange], *, missing: frozenset[str]) -> None:
         self.trees: dict[str, str] = {}
         """New tree of each changed folder that is there now."""
-        self.added: dict[str, list[TreeEntry]] = {}
-        """Files of wholly new folders with metadata, with paths below them."""
+        self.added: dict[str, list[str]] = {}
+        """Paths of the files of wholly new folders with metadata, relative to these."""
         self.metadata: dict[str, TreeChange] = {}
         """Changed `metadata.yml` by folder."""
         self.files: list[TreeChange] = []
@@ -66,10 +65,20 @@ class Scan:
         self.added = added
         if not added:
             return
-        for path, _, _, mode, id_ in self.files:
-            end = path.rfind("/")
-            while end > 0:
-                inside = added.get(path[:end])
-                if inside is not None:
-                    inside.append(TreeEntry(path=path[end + 1 :], mode=mode, id=id_))
-                end = path.rfind("/", 0, end)
+        folder, holders = "", list[tuple[int, list[str]]]()
+        for path, _, _, mode, _ in self.files:
+            above = path.rpartition("/")[0]
+            if above != folder:  # files of one folder follow each other
+                folder, holders = above, list(_holders(above, added))
+            for start, inside in holders:
+                if mode:
+                    inside.append(path[start:])
+
+
+def _holders(folder: str, added: dict[str, list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """New entity folders that hold a folder, each with where paths below it begin."""
+    while folder:
+        inside = added.get(folder)
+        if inside is not None:
+            yield len(folder) + 1, inside
+        folder = folder.rpartition("/")[0]

@@ -64,6 +64,7 @@ class Update:
         self._before: dict[str, Place | None] = {}
         """Places before of keys that may have another one now."""
         self._faults: dict[Check, tuple[Folder, list[Fault]]] = {}
+        self._fine_tags: set[str] = set()
         self._new_ontology = False
         self._new_dockerfiles = False
 
@@ -151,27 +152,28 @@ class Update:
             for kind in ("folder", "tags", "form", "environment"):
                 self._reports.put((kind, path))
 
-    def _read_folder(
-        self, path: str, blob: str, document: Document, files: Sequence[TreeEntry]
-    ) -> None:
+    def _read_folder(self, path: str, blob: str, document: Document, files: Sequence[str]) -> None:
         entity, problems = read_entity(document, path=path, tree=self._scan.trees[path])
         key = entity.key if entity is not None else ""
         found = [problem.at(f"{path}{_METADATA}", key=key) for problem in problems]
         if entity is not None:
-            names = [file.path for file in files]
-            found += check_listing(path, names, key=key)
+            found += check_listing(path, files, key=key)
             folder = Folder.of(entity, blob=blob)
             self._contents.folders[path] = folder
             self._entities[path] = entity
             self._rivals.come(key, path)
             self._forms.come(folder_form(path), path)
-            self._find(("folder", path), folder, folder_faults(entity, names))
+            self._find(("folder", path), folder, folder_faults(entity, files))
             self._check_meaning(path, folder)
         self._reports.put(("metadata", path), found)
 
     def _check_meaning(self, path: str, folder: Folder) -> None:
-        if folder.tags:
-            self._find(("tags", path), folder, tag_faults(folder, self._contents.ontology))
+        if not self._fine_tags.issuperset(folder.tags):
+            faults = list(tag_faults(folder, self._contents.ontology))
+            self._fine_tags.update({*folder.tags} - {fault.written for fault in faults})
+            self._find(("tags", path), folder, faults)
+        elif folder.tags:
+            self._find(("tags", path), folder, ())
         if folder.is_environment:
             faults = environment_faults(folder, self._contents.dockerfiles)
             self._find(("environment", path), folder, faults)
@@ -215,7 +217,8 @@ class Update:
         self._check_cycles(edged)
         if self._new_ontology or self._new_dockerfiles:
             for path, folder in contents.folders.items():
-                self._check_meaning(path, folder)
+                if path not in self._entities:  # those that were read now are checked
+                    self._check_meaning(path, folder)
 
     def _check_references(self, key: str) -> None:
         graph = self._graph

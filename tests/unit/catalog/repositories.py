@@ -9,7 +9,7 @@ from typing import ClassVar
 from services.catalog.domain.contents import Contents
 from services.catalog.domain.deltas import Delta, Index
 from services.catalog.domain.documents import Document
-from services.catalog.domain.entities import DIRECTORY_MODE, SYMLINK_MODE, TreeChange, TreeEntry
+from services.catalog.domain.entities import DIRECTORY_MODE, SYMLINK_MODE, TreeChange
 from services.catalog.domain.indexing import update
 from services.catalog.domain.ontology import Ontology
 from services.catalog.domain.ontology_documents import OntologyFile
@@ -76,13 +76,13 @@ class State:
             while folder:
                 folders.setdefault(folder, []).append(f"{path[len(folder) :]} {id_}")
                 folder = posixpath.dirname(folder)
-        self._listings: dict[str, list[TreeEntry]] = {}
+        self._listings: dict[str, list[str]] = {}
         for folder, lines in folders.items():
             tree = _id("\n".join(sorted(lines)).encode("utf-8", "surrogateescape"))
             self._listings[tree] = [
-                TreeEntry(path=path[len(folder) + 1 :], mode=mode, id=id_)
-                for path, (mode, id_) in sorted(self.entries.items())
-                if path.startswith(f"{folder}/")
+                path[len(folder) + 1 :]
+                for path, (mode, _) in sorted(self.entries.items())
+                if path.startswith(f"{folder}/") and mode != DIRECTORY_MODE
             ]
             self.entries[folder] = (DIRECTORY_MODE, tree)
         text = "\n".join(f"{path} {entry}" for path, entry in sorted(self.entries.items()))
@@ -111,7 +111,7 @@ class State:
     def targets(self, ids: Sequence[str]) -> Mapping[str, str]:
         return {id_: os.fsdecode(self._blobs[id_]) for id_ in ids if id_ in self._blobs}
 
-    def listings(self, trees: Sequence[str]) -> Mapping[str, Sequence[TreeEntry]]:
+    def listings(self, trees: Sequence[str]) -> Mapping[str, Sequence[str]]:
         return {tree: self._listings[tree] for tree in trees}
 
     def ontology(self, files: Mapping[str, str]) -> Ontology:

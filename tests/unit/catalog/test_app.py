@@ -76,9 +76,8 @@ class DictObjects:
             self.reads.append(id_)
             yield id_, self.content[id_]
 
-    def listings(self, trees: Sequence[str]) -> Mapping[str, list[TreeEntry]]:
-        entry = TreeEntry(path="metadata.yml", mode=0o100644, id="b" * 40)
-        return {tree: [entry] for tree in trees}
+    def listings(self, trees: Sequence[str]) -> Mapping[str, list[str]]:
+        return {tree: ["metadata.yml"] for tree in trees}
 
     async def stream(self, ids: Sequence[str], *, chunk: int) -> AsyncIterator[tuple[str, Chunk]]:
         for id_ in ids:
