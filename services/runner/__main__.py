@@ -183,9 +183,11 @@ async def choose_backend(settings: Settings, *, incarnation: str) -> Backend:
             cpus=settings.cpus,
             processes=settings.processes,
             shm_bytes=settings.shm_bytes,
+            disk_bytes=settings.disk_bytes,
         ),
         reason=f"{asked} at {engine.host}",
         registry=settings.registry,
+        strict=settings.strict,
     )
     if removed := await backend.sweep():
         log.info(f"removed {removed} containers of an earlier start")

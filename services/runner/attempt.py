@@ -81,6 +81,7 @@ class _Run:
 
     outcome: Outcome | None = None
     workplace: WorkplaceInfo | None = None
+    retired: str = ""
     files: list[tuple[Artefact, IO[bytes]]] = field(default_factory=list)
 
     def drop_files(self) -> None:
@@ -213,7 +214,8 @@ class Attempt:
             self._run = _Run(workplace=borrowed.workplace.info)
             outcome = await self._in(borrowed.workplace, inputs)
             borrowed.cleanliness = outcome.cleanliness
-            return outcome
+        self._run.retired = borrowed.retired
+        return outcome
 
     async def _in(self, workplace: Workplace, inputs: _Inputs) -> Outcome:
         start = asyncio.create_task(self._around.dispatch.start(self.assignment))
@@ -367,6 +369,7 @@ class Attempt:
             workplace=self._run.workplace,
             artefacts=tuple(artefact for artefact, _ in self._run.files),
             log=name,
+            retired=self._run.retired,
             phases=tuple(self._phases),
             remarks=(*self._remarks, *remarks_of(outcome, self._run.workplace)),
             last_sequence=self._recorder.last_sequence,

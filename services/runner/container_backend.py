@@ -7,9 +7,11 @@ import logging
 import re
 import time
 import zlib
+from collections.abc import Mapping
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
 from services.runner import runtime_bundle
+from services.runner.conformance import degradations, faults, outdated
 from services.runner.containers import (
     ENVIRONMENT_LABEL,
     INCARNATION_LABEL,
@@ -19,14 +21,7 @@ from services.runner.containers import (
     Bounds,
     Engine,
 )
-from services.runner.domain import (
-    FRESH_RUNG,
-    Definition,
-    degradations,
-    faults,
-    uid_range,
-    workplace_name,
-)
+from services.runner.domain import FRESH, Definition, uid_range, workplace_name
 from services.runner.environments import recipe
 from services.runner.ports import Progress
 from services.runner.session import HarnessSession, Limits, SessionBrokenError
@@ -35,6 +30,8 @@ from services.runner.workplaces import HarnessWorkplace, config_of, info_of
 log = logging.getLogger(__name__)
 
 _STEP = re.compile(r"Step (\d+)/(\d+)")
+_OWN_PROCESSES = 16
+"""Of a container's, for the harness: supervisor, zygote, and whoever they start to clean up."""
 
 
 class ContainerBackend:
@@ -47,13 +44,16 @@ class ContainerBackend:
         bounds: What a container may use where the limits of a check say nothing.
         reason: Why this backend is used.
         registry: Where to pull images from; empty: they are built.
+        strict: Whether what is only degraded or outdated is refused as well.
+
+    Raises UnavailableError if it is strict and the engine has known ways out of its containers.
     """
 
     name = "docker"
 
     def __init__(
         self, engine: Engine, *, runner: str, incarnation: str, bounds: Bounds, reason: str,
-        registry: str = "",
+        registry: str = "", strict: bool = False,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._runner = runner
@@ -62,7 +62,13 @@ class ContainerBackend:
         self._registry = registry
         self._uids: set[int] = set()
         self._open: set[HarnessWorkplace] = set()
-        self.reason = reason
+        self._strict = strict
+        warnings = outdated(engine.components)
+        if warnings and strict:
+            raise UnavailableError(f"the engine at {engine.host} is refused: {'; '.join(warnings)}")
+        for warning in warnings:
+            log.warning(warning)
+        self.reason = "; ".join((reason, *warnings))
 
     @property
     def engine_version(self) -> str:
@@ -133,9 +139,9 @@ class ContainerBackend:
             definition=definition,
             workplace_id=name,
             digest=digest,
-            confinement=FRESH_RUNG if rung == "none" else f"container+{rung}",
+            confinement=_confinement(rung),
             started=started,
-            remarks=degradations(conformance, rung=rung),
+            remarks=self._degradations(conformance, rung=rung),
         )
         memory = self._bounds.memory_bytes
 
@@ -146,7 +152,7 @@ class ContainerBackend:
             if wanted != memory:
                 await self._engine.bound(name, memory_bytes=wanted)
                 memory = wanted
-            return _without_memory(limits)
+            return _fitted(limits, processes=self._bounds.processes)
 
         async def end() -> None:
             self._uids.discard(first)
@@ -183,7 +189,11 @@ class ContainerBackend:
             raise
         try:
             session = await HarnessSession.open(channel, config=config_of(definition, uids=uids))
-            if found := faults(session.hello.conformance):
+            conformance = session.hello.conformance
+            found = faults(conformance)
+            if self._strict:
+                found += self._degradations(conformance, rung=session.ready.confinement)
+            if found:
                 raise EnvironmentUnavailableError(
                     f"containers of {definition.name} are not tight enough to run checks: "
                     + "; ".join(found),
@@ -202,6 +212,14 @@ class ContainerBackend:
             raise
         return session
 
+    def _degradations(self, conformance: Mapping[str, object], *, rung: str) -> tuple[str, ...]:
+        return degradations(
+            conformance,
+            rung=rung,
+            memory_bytes=self._bounds.memory_bytes,
+            processes=self._bounds.processes,
+        )
+
     async def _remove(self, name: str) -> None:
         try:
             await self._engine.remove(name)
@@ -215,5 +233,15 @@ class ContainerBackend:
         await self._engine.close()
 
 
-def _without_memory(limits: Limits) -> Limits:
-    return dataclasses.replace(limits, memory_bytes=0)
+def _confinement(rung: str) -> str:
+    if rung == "none":
+        return f"container+{FRESH}"
+    return f"container+{rung}" if "uid" in rung.split("+") else f"container+{rung}+{FRESH}"
+
+
+def _fitted(limits: Limits, *, processes: int) -> Limits:
+    """What is left to the harness, and never so many processes that it has none for itself."""
+    most = processes - _OWN_PROCESSES
+    return dataclasses.replace(
+        limits, memory_bytes=0, processes=min(limits.processes or most, most)
+    )

@@ -59,15 +59,21 @@ class Bounds:
     cpus: float
     processes: int
     shm_bytes: int
+    disk_bytes: int = 1024**3
+    """Of the folders of a check; its temporary files elsewhere get half of that."""
 
 
 class Engine:
     """One Docker engine. Made by `find_engine`."""
 
-    def __init__(self, client: docker.APIClient, *, version: str, host: str) -> None:
+    def __init__(
+        self, client: docker.APIClient, *, version: str, host: str, components: Mapping[str, str]
+    ) -> None:
         self._client = client
         self.version = version
         self.host = host
+        self.components = components
+        """Version of each of its parts, by name."""
 
     # Images
 
@@ -174,8 +180,8 @@ class Engine:
                 read_only=True,
                 tmpfs={
                     "/run": "rw,nosuid,nodev,exec,mode=0755,size=64m",
-                    "/check": "rw,nosuid,nodev,exec,mode=0755",
-                    "/tmp": "rw,nosuid,nodev,mode=1777",  # noqa: S108  # the container's own
+                    "/check": f"rw,nosuid,nodev,exec,mode=0755,size={bounds.disk_bytes}",
+                    "/tmp": f"rw,nosuid,nodev,mode=1777,size={bounds.disk_bytes // 2}",  # noqa: S108  # the container's own
                 },
                 cap_drop=["ALL"],
                 cap_add=[capability.upper() for capability in sorted(CAPABILITIES)],
@@ -351,11 +357,22 @@ def find_engine() -> Engine:
     try:
         arguments, host = _endpoint()
         client = docker.APIClient(version="auto", timeout=_CALL_SECONDS, num_pools=16, **arguments)
-        version = str(client.version()["Version"])
+        said = client.version()
+        version = str(said["Version"])
     except (DockerException, requests.RequestException, OSError, KeyError) as error:
         # What the libraries say of a socket that is not there fills lines and says no more.
         raise UnavailableError(f"no Docker engine answers at {host}") from error
-    return Engine(client, version=version, host=host)
+    return Engine(client, version=version, host=host, components=_components(said))
+
+
+def _components(said: Mapping[str, Any]) -> dict[str, str]:
+    """Versions by name. A distribution's own, which says more, stands in place of the commit."""
+    found = {}
+    for part in said.get("Components") or ():
+        version, details = str(part.get("Version", "")), part.get("Details") or {}
+        commit = str(details.get("GitCommit", ""))
+        found[str(part.get("Name", ""))] = commit if commit.startswith(version) else version
+    return found
 
 
 def _endpoint() -> tuple[dict[str, Any], str]:

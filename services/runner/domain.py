@@ -1,7 +1,7 @@
 """What the runner decides by itself, as plain values and pure functions.
 
-Environments and their names, when a workplace has to be replaced, which facts about a container
-are fatal, and what an attempt reports. Nothing here does any input or output.
+Environments and their names, when a workplace has to be replaced, and what an attempt reports.
+Nothing here does any input or output.
 """
 
 import re
@@ -18,8 +18,8 @@ from services.runner.outcome import Cleanliness, Outcome, Verdict
 CAPABILITIES: Final = frozenset({"setuid", "setgid", "chown", "kill", "dac_override"})
 """What the supervisor needs to change identity, clean up and kill; all others are dropped."""
 
-FRESH_RUNG: Final = "container"
-"""Confinement of a container in which checks have no user id of their own."""
+FRESH: Final = "fresh"
+"""Part of the confinement of a container that is thrown away after its only check."""
 
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*_environment")
 _UID_FIRST, _UID_COUNT, _UID_END = 20000, 1000, 65000
@@ -83,7 +83,7 @@ class WorkplaceInfo:
     """Name of its definition."""
     environment_digest: str
     confinement: str
-    """Rung, e.g. `container+uid`, `container`, `uid`, `none`."""
+    """Rung, e.g. `container+landlock+seccomp+uid`, `container+fresh`, `uid`, `none`."""
     python: str = ""
     packages: tuple[str, ...] = ()
     """`name==version`, in order."""
@@ -134,7 +134,7 @@ def reason_to_retire(
         return "a check left something behind"
     if digest and info.environment_digest != digest:
         return "the environment has a new digest"
-    if info.confinement == FRESH_RUNG:
+    if FRESH in info.confinement.split("+"):
         return "checks in it cannot be told apart by user id, so each gets a fresh one"
     if checks_run >= policy.checks_per_workplace:
         return f"it has run {checks_run} checks"
@@ -154,39 +154,6 @@ def uid_range(taken: Collection[int], *, prefer: int = 0) -> tuple[int, int]:
         if first not in taken:
             return first, _UID_COUNT
     raise InvalidArgumentError(f"more than {len(firsts)} workplaces at once")
-
-
-# Conformance of a container -------------------------------------------------------------------
-
-
-def faults(conformance: Mapping[str, object]) -> list[str]:
-    """What makes a container unfit to run anybody's code; empty if it is as tight as it must be."""
-    found = []
-    interfaces = [name for name in _texts(conformance.get("interfaces")) if name != "lo"]
-    if interfaces:
-        found.append(f"it has network interfaces ({', '.join(interfaces)}), so egress may work")
-    extra = sorted(set(_texts(conformance.get("capabilities"))) - CAPABILITIES)
-    if extra:
-        found.append(f"it has capabilities that it must not have ({', '.join(extra)})")
-    if conformance.get("root_writable") is True:
-        found.append("its root file system is writable")
-    if conformance.get("no_new_privs") is False:
-        found.append("no_new_privs is not set")
-    return found
-
-
-def degradations(conformance: Mapping[str, object], *, rung: str) -> tuple[str, ...]:
-    """What is missing in a container that is fit nevertheless; recorded in every result."""
-    found = []
-    if rung == "none":
-        found.append("degraded confinement: checks cannot have their own user id in this container")
-    if conformance.get("seccomp") is False:
-        found.append("degraded confinement: the engine applies no seccomp profile")
-    return tuple(found)
-
-
-def _texts(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list | tuple) else []
 
 
 # Attempts -------------------------------------------------------------------------------------
@@ -289,6 +256,8 @@ class Report:
     outcome: Outcome
     workplace: WorkplaceInfo | None
     """None where it did not come so far."""
+    retired: str = ""
+    """Why its workplace takes no other check; empty where it does."""
     artefacts: tuple[Artefact, ...] = ()
     log: str = ""
     """`artefacts/{sha256}` of the log; empty where it could not be stored."""

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ackrep.scheduler.v1 import check_pb2, dispatch_pb2
 from services.runner.domain import Artefact, Assignment, CheckLimits, Directive, Report
-from services.runner.outcome import Number, Outcome, Verdict
+from services.runner.outcome import Cleanliness, Number, Outcome, Verdict
 
 VERDICTS: Final = {
     verdict: check_pb2.Verdict.Value(f"VERDICT_{verdict.value}") for verdict in Verdict
@@ -88,7 +88,23 @@ def result_of(
         provenance.confinement = info.confinement
         provenance.machine = info.machine
         provenance.shims.extend(outcome.shims or info.shims)
+        result.cleanliness.CopyFrom(cleanliness_of(outcome.cleanliness, retired=report.retired))
     return result
+
+
+def cleanliness_of(found: Cleanliness, *, retired: str) -> check_pb2.Cleanliness:
+    """What a check left behind, and what became of its workplace."""
+    return check_pb2.Cleanliness(
+        processes_killed=found.processes_killed,
+        processes=found.processes,
+        files_own=found.files_own,
+        files_shared=found.files_removed,
+        leftovers=found.leftovers,
+        ipc_objects=found.ipc_objects,
+        oom_kills=found.oom_kills,
+        memory_bytes=found.memory_bytes,
+        replaced=retired,
+    )
 
 
 def _message(outcome: Outcome) -> str:

@@ -61,11 +61,15 @@ class Cleanliness:
     """Their names, bounded."""
     files_removed: int = 0
     """Files outside the check's own folders, in places that every process may write to."""
+    files_own: int = 0
+    """Files in the check's own home and folders for temporary files."""
     leftovers: tuple[str, ...] = ()
     """What could not be removed or killed."""
     ipc_objects: int = 0
     oom_kills: int = 0
     zygote_alive: bool = True
+    memory_bytes: int = 0
+    """In use by the container afterwards; 0 where there is none."""
 
     @property
     def clean(self) -> bool:
@@ -89,7 +93,8 @@ class Outcome:
     traceback: str = ""
     """With repository-relative paths and without our own frames."""
     limit: str = ""
-    """Which limit, where one was exceeded: wall, cpu, memory, file, disk, processes, output."""
+    """Which limit, where one was exceeded: wall, cpu, memory, file, files, disk, processes,
+    open_files, output."""
     success: bool | None = None
     score: float | None = None
     final_state_errors: tuple[float, ...] = ()
@@ -110,7 +115,7 @@ class Outcome:
     """Files that were too many, too large or no regular files."""
     cleanliness: Cleanliness = field(default_factory=Cleanliness)
     confinement: str = ""
-    """The rung that was active: `uid` or `none`."""
+    """The rung that was active, e.g. `landlock+seccomp+uid`, `uid`, `none`."""
     seed: int = 0
     phases: Mapping[str, float] = field(default_factory=dict)
     """Seconds of each phase."""
@@ -204,6 +209,8 @@ def _cleanliness(value: Mapping[str, Any]) -> Cleanliness:
         processes_killed=int(value.get("processes_killed", 0)),
         processes=_texts(value.get("processes", ())),
         files_removed=int(value.get("files_removed", 0)),
+        files_own=int(value.get("files_own", 0)),
+        memory_bytes=int(value.get("memory_bytes", 0)),
         leftovers=_texts(value.get("leftovers", ())),
         ipc_objects=int(value.get("ipc_objects", 0)),
         oom_kills=int(value.get("oom_kills", 0)),

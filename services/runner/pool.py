@@ -276,6 +276,7 @@ class Pool:
             cleanliness=borrowed.cleanliness,
             digest=environment.digest,
         )
+        borrowed.retired = reason
         if reason:
             self._retire(place, reason)
             self._ahead(environment)
@@ -362,7 +363,7 @@ class Pool:
             environment.idle.clear()
             environment.busy.clear()
             for task in list(environment.starting):
-                task.cancel()  # a harness may take long to get ready
+                task.cancel()
             if environment.preparation is not None:
                 environment.preparation.task.cancel()
         while self._tasks:
@@ -390,9 +391,9 @@ class Borrowed:
 
     def __init__(self, workplace: Workplace) -> None:
         self.workplace = workplace
-        self.cleanliness: Cleanliness | None = None
-        """Set by the borrower from the outcome."""
+        self.cleanliness: Cleanliness | None = None  # set by the borrower from the outcome
         self.abandoned = False
+        self.retired = ""  # why it takes no other check; known once it is given back
 
 
 def _silent(message: str, fraction: float | None) -> None:

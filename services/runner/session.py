@@ -117,6 +117,10 @@ class Limits:
     artefact_bytes: int = 64 * 1024**2
     """All artefacts together."""
     artefact_count: int = 200
+    left_count: int = 10_000
+    """Files that a check may leave, artefacts or not."""
+    left_bytes: int = 1024**3
+    """What the files that it leaves in its folders may hold."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,10 @@ class Settings:
     """Processes and threads of a container; those of a check are limited by the scheduler."""
     shm_bytes: int = 64 * 1024**2
     """Size of a container's /dev/shm."""
+    disk_bytes: int = 1024**3
+    """Size of the folders of a check in a container, in memory; /tmp gets half of it."""
+    strict: bool = False
+    """Refuse engines with known ways out of a container, and containers that are only degraded."""
     checks_per_workplace: int = 1000
     """A workplace is replaced after so many checks."""
     idle_seconds: float = 900.0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import EnvironmentUnavailableError
+from services.runner.conformance import TOP_RUNG
 from services.runner.container_backend import ContainerBackend
 from services.runner.containers import Bounds, Engine
 from services.runner.domain import PoolPolicy
@@ -164,8 +165,13 @@ async def test_a_check(backend: Backend, environments: Environments) -> None:
     info = workplace.info
     assert info.python.startswith("3.")
     assert info.environment_digest == await backend.digest(environments.get("bare_environment"))
-    allowed = {"docker": {"container+uid"}, "process": {"uid", "none"}}[backend.name]
-    assert info.confinement in allowed
+    # The top rung, wherever it can be had: another one here is a defect.
+    if backend.name == "docker":
+        assert f"container+{TOP_RUNG}" == info.confinement, info.remarks
+        assert () == info.remarks
+    else:
+        own = {TOP_RUNG, "uid"} if os.getuid() == 0 else set()
+        assert info.confinement in own | {"landlock+seccomp", "none"}
     assert not workplace.broken
     await workplace.close()
 
@@ -255,17 +261,15 @@ async def test_containers_are_tight(environments: Environments) -> None:
         workplace = await opened(backend, environments)
         outcome, events = await run(
             workplace,
-            "import os, socket\n"
-            "print([n for _, n in socket.if_nameindex() if n != 'lo'])\n"
+            "import os\n"
             "status = open('/proc/self/status').read()\n"
             "print([l.split()[1] for l in status.splitlines() if l[:6] in ('CapEff', 'NoNewP')])\n"
             "print(os.getuid() >= 20000, os.access('/', os.W_OK), os.access('/etc', os.W_OK))\n",
         )
         assert Verdict.SUCCESS == outcome.verdict, outcome.traceback
         lines = output(events).splitlines()
-        assert lines[0] in {"[]", "['tunl0']", "['sit0']"} or "eth" not in lines[0]
-        assert "['0000000000000000', '1']" == lines[1]
-        assert "True False False" == lines[2]
+        assert "['0000000000000000', '1']" == lines[0]
+        assert "True False False" == lines[1]
         assert workplace.info.id.startswith("bare_environment_run_")
     finally:
         await backend.close()

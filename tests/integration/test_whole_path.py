@@ -92,7 +92,7 @@ def test_default_environment_is_what_the_entities_of_2022_need(
     _, (lacks,) = ackrep(*here, "LACKS", state=tmp_path / "state")
 
     assert "success" == stack["verdict"], stack["message"]
-    assert "container+uid" == stack["result"]["provenance"]["confinement"]
+    assert "container+landlock+seccomp+uid" == stack["result"]["provenance"]["confinement"]
     assert "inspect.getargspec" in stack["result"]["provenance"]["shims"]
     assert "script_error" == lacks["verdict"]
     assert "No module named 'assimulo' (assimulo is not available" in lacks["message"]

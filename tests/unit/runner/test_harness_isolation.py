@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from services.runner.outcome import Verdict
+from services.runner.outcome import LogEvent, Verdict
 from services.runner.session import HarnessSession, Limits, SessionBrokenError
 from tests.requirements import need
 from tests.unit.runner.harness_process import check, harness, model
@@ -156,7 +157,7 @@ def simulate():
         parent = session.hello.conformance["pid"]
         first = await check(session, model(f"PARENT = {parent}" + simulation))
         second = await check(session, model(f"PARENT = {parent}" + simulation))
-    assert "uid" == first.outcome.confinement
+    assert "landlock+seccomp+uid" == first.outcome.confinement
     assert "20000 20000 []\nno\nno\nno\n" == first.stdout
     assert "20001 20001 []\nno\nno\nno\n" == second.stdout
 
@@ -177,12 +178,16 @@ async def test_end_of_the_stream_ends_everything() -> None:
 async def test_broken_stream_is_an_error_of_ours() -> None:
     """A harness that dies during a check breaks the session, once and for all."""
     async with harness() as session:
-        pid = session.hello.conformance["pid"]
-        killer = f"import os, time\ndef simulate():\n    os.kill({pid}, 9)\n    time.sleep(60)"
-        if session.ready.confinement == "uid":
-            killer = f"import os\ndef simulate(): os.kill({pid}, 9)"
-            pytest.skip("the check may not kill the harness, which is better still")
-        await _breaks(session, killer)
+        pid = int(str(session.hello.conformance["pid"]))
+        waiting = model("import time\ndef simulate():\n    print(1)\n    time.sleep(60)")
+
+        async def until_killed() -> None:
+            async for event in session.run(waiting[0], trees=waiting[1], limits=Limits(), seed=1):
+                if isinstance(event, LogEvent):
+                    os.kill(pid, signal.SIGKILL)
+
+        with pytest.raises(SessionBrokenError):
+            await until_killed()
         assert session.broken
         await _breaks(session, "def simulate(): pass")
 

@@ -10,8 +10,6 @@ from services.runner.domain import (
     PoolPolicy,
     WorkplaceInfo,
     declaration,
-    degradations,
-    faults,
     reason_to_retire,
     remarks_of,
     require_environment_name,
@@ -24,36 +22,6 @@ from services.runner.outcome import Cleanliness, Outcome, Verdict
 INFO = WorkplaceInfo(
     id="w", environment="e", environment_digest="sha256:1", confinement="container+uid"
 )
-FINE = {
-    "interfaces": [],
-    "capabilities": ["setuid", "setgid", "chown", "kill", "dac_override"],
-    "root_writable": False,
-    "no_new_privs": True,
-    "seccomp": True,
-}
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"interfaces": ["lo", "eth0"]}, "eth0"),
-        ({"capabilities": ["setuid", "sys_admin"]}, "sys_admin"),
-        ({"root_writable": True}, "writable"),
-        ({"no_new_privs": False}, "no_new_privs"),
-    ],
-)
-def test_a_loose_container_is_fatal(change: dict[str, object], words: str) -> None:
-    """Egress, capabilities, a writable root and a missing no_new_privs are named as faults."""
-    assert [] == faults(FINE)
-    (fault,) = faults({**FINE, **change})
-    assert words in fault
-
-
-def test_a_missing_rung_is_recorded_not_fatal() -> None:
-    """Without a uid for each check a container is degraded, and every result says so."""
-    assert () == degradations(FINE, rung="uid")
-    (remark,) = degradations(FINE, rung="none")
-    assert "degraded" in remark
 
 
 @pytest.mark.parametrize(
@@ -65,7 +33,7 @@ def test_a_missing_rung_is_recorded_not_fatal() -> None:
         ({"cleanliness": Cleanliness(leftovers=("/tmp/x",))}, "left something"),
         ({"digest": "sha256:2"}, "new digest"),
         ({"checks_run": 1000}, "1000 checks"),
-        ({"info": WorkplaceInfo(**{**INFO.__dict__, "confinement": "container"})}, "fresh"),
+        ({"info": WorkplaceInfo(**{**INFO.__dict__, "confinement": "container+fresh"})}, "fresh"),
         ({}, ""),
     ],
 )

@@ -13,7 +13,7 @@ from services.runner.messages import (
     quantities_of,
     result_of,
 )
-from services.runner.outcome import Number, Outcome, Usage, Verdict
+from services.runner.outcome import Cleanliness, Number, Outcome, Usage, Verdict
 from tests.runner_builders import assignment
 
 
@@ -58,7 +58,18 @@ def test_a_report_becomes_a_result() -> None:
             score=0.5,
             usage=Usage(wall_seconds=1.0, max_rss_bytes=9),
             files_read=("a",),
+            cleanliness=Cleanliness(
+                processes_killed=2,
+                processes=("sleep",),
+                files_own=3,
+                files_removed=4,
+                leftovers=("/tmp/x",),
+                ipc_objects=1,
+                oom_kills=1,
+                memory_bytes=5,
+            ),
         ),
+        retired="a check left something behind",
         workplace=WorkplaceInfo(
             id="w",
             environment="e",
@@ -92,6 +103,20 @@ def test_a_report_becomes_a_result() -> None:
         provenance.seed,
     )
     assert timedelta(seconds=5) == provenance.limits.wall_time.ToTimedelta()
+    left = result.cleanliness
+    assert (2, ["sleep"], 3, 4) == (
+        left.processes_killed,
+        list(left.processes),
+        left.files_own,
+        left.files_shared,
+    )
+    assert (["/tmp/x"], 1, 1, 5) == (
+        list(left.leftovers),
+        left.ipc_objects,
+        left.oom_kills,
+        left.memory_bytes,
+    )
+    assert "a check left something behind" == left.replaced
 
 
 def test_numbers_are_kept_texts_are_not() -> None:

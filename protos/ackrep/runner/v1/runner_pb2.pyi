@@ -102,7 +102,7 @@ class Workplace(_message.Message):
     environment_digest: _builtins.str
     """Image digest, or digest of the virtual environment."""
     confinement: _builtins.str
-    """Rung of confinement, e.g. `container+uid`."""
+    """Rung of confinement, e.g. `container+landlock+seccomp+uid`."""
     checks_run: _builtins.int
     """Checks it has run."""
     state: _builtins.str

@@ -243,6 +243,7 @@ class Result(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
     REMARKS_FIELD_NUMBER: _builtins.int
+    CLEANLINESS_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """What came out."""
     message: _builtins.str
@@ -277,6 +278,10 @@ class Result(_message.Message):
     def remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Remarks of the system, e.g. about compatibility that it added or leftovers that it removed."""
 
+    @_builtins.property
+    def cleanliness(self) -> Global___Cleanliness:
+        """What it left behind, and what was done about it; absent where nothing ran."""
+
     def __init__(
         self,
         *,
@@ -291,16 +296,75 @@ class Result(_message.Message):
         usage: Global___Usage | None = ...,
         provenance: Global___Provenance | None = ...,
         remarks: _abc.Iterable[_builtins.str] | None = ...,
+        cleanliness: Global___Cleanliness | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "provenance", b"provenance", "score", b"score", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "cleanliness", b"cleanliness", "provenance", b"provenance", "score", b"score", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "artefacts", b"artefacts", "log", b"log", "message", b"message", "phases", b"phases", "provenance", b"provenance", "quantities", b"quantities", "remarks", b"remarks", "score", b"score", "traceback", b"traceback", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "artefacts", b"artefacts", "cleanliness", b"cleanliness", "log", b"log", "message", b"message", "phases", b"phases", "provenance", b"provenance", "quantities", b"quantities", "remarks", b"remarks", "score", b"score", "traceback", b"traceback", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___Result: _TypeAlias = Result  # noqa: Y015
+
+@_typing.final
+class Cleanliness(_message.Message):
+    """What a check left behind in the container or process that it ran in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSES_KILLED_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    FILES_OWN_FIELD_NUMBER: _builtins.int
+    FILES_SHARED_FIELD_NUMBER: _builtins.int
+    LEFTOVERS_FIELD_NUMBER: _builtins.int
+    IPC_OBJECTS_FIELD_NUMBER: _builtins.int
+    OOM_KILLS_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
+    processes_killed: _builtins.int
+    """Processes that were still there when it had ended, and were killed."""
+    files_own: _builtins.int
+    """Files that it made in its own folders for temporary files; removed like the next ones."""
+    files_shared: _builtins.int
+    """Files that it made in places that all processes may write to."""
+    ipc_objects: _builtins.int
+    """Objects of System V IPC (shared memory, semaphores, queues), which outlive processes."""
+    oom_kills: _builtins.int
+    """Processes that the kernel killed because memory ran out."""
+    memory_bytes: _builtins.int
+    """Memory of the container in use afterwards, bytes; 0 where there is no container."""
+    replaced: _builtins.str
+    """Why the container takes no further check; empty where it does."""
+    @_builtins.property
+    def processes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their names, some of them."""
+
+    @_builtins.property
+    def leftovers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What could not be removed or killed, for people to read."""
+
+    def __init__(
+        self,
+        *,
+        processes_killed: _builtins.int = ...,
+        processes: _abc.Iterable[_builtins.str] | None = ...,
+        files_own: _builtins.int = ...,
+        files_shared: _builtins.int = ...,
+        leftovers: _abc.Iterable[_builtins.str] | None = ...,
+        ipc_objects: _builtins.int = ...,
+        oom_kills: _builtins.int = ...,
+        memory_bytes: _builtins.int = ...,
+        replaced: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files_own", b"files_own", "files_shared", b"files_shared", "ipc_objects", b"ipc_objects", "leftovers", b"leftovers", "memory_bytes", b"memory_bytes", "oom_kills", b"oom_kills", "processes", b"processes", "processes_killed", b"processes_killed", "replaced", b"replaced"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cleanliness: _TypeAlias = Cleanliness  # noqa: Y015
 
 @_typing.final
 class Quantity(_message.Message):
@@ -465,7 +529,7 @@ class Provenance(_message.Message):
     python: _builtins.str
     """Python version, e.g. `3.11.2`."""
     confinement: _builtins.str
-    """Rung of confinement, e.g. `container+uid`, `uid`, `none`."""
+    """Rung of confinement, e.g. `container+landlock+seccomp+uid`, `uid`, `none`."""
     machine: _builtins.str
     """Machine, e.g. `x86_64`."""
     seed: _builtins.int

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import tempfile
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from . import frames, output, processes, results
+from . import frames, groups, output, results
 
 READ = 65536
 MAXIMUM_REPORT = 24 * 1024 * 1024
+LOOK_SECONDS = 0.25
+"""How often the processor time is looked at."""
 AFTER_REPORT_SECONDS = 3.0
 """How long a process may take to end once it has reported."""
 
@@ -38,8 +42,10 @@ class Check:
         self.stopped = ""
         self.reason = ""
         self.pid = 0
-        self.oom_before = processes.oom_kills()
-        self.refusals_before = processes.fork_refusals()
+        self.oom_before = groups.oom_kills()
+        self.refusals_before = groups.fork_refusals()
+        self.cpu_before = groups.cpu_seconds()
+        self.cpu_looked = 0.0
         self.before: Dict[str, Any] = {}
         self.started = time.monotonic()
         wall = float(self.limits.get("wall_seconds") or 0)
@@ -99,6 +105,30 @@ class Check:
         if not self.stopped:
             self.stopped = why
             self.reason = reason
+
+    def watch_cpu(self) -> None:
+        """Stop it when all its processes together used up its processor time.
+
+        The kernel limits that of each process alone.
+        """
+        limit = float(self.limits.get("cpu_seconds") or 0)
+        now = time.monotonic()
+        if not limit or self.cpu_before is None or now - self.cpu_looked < LOOK_SECONDS:
+            return
+        self.cpu_looked = now
+        used = groups.cpu_seconds()
+        if used is not None and used - self.cpu_before >= limit and self.report is None:
+            self.stop("cpu", "")
+
+    def ask_for_stacks(self) -> None:
+        """Let the process write where it is; shown to whoever wonders why it took so long."""
+        try:
+            os.kill(self.pid, signal.SIGQUIT)
+        except OSError:
+            return
+        stderr = [handle for handle, name in self.pipes.items() if name == "stderr"]
+        if stderr and select.select(stderr, [], [], 0.2)[0]:
+            time.sleep(0.02)
 
     def phase(self, name: str, seconds: float) -> None:
         """Note how long a part took, and tell."""

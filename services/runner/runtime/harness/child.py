@@ -19,12 +19,18 @@ MAXIMUM_OPENED = 2000
 """How many opened paths are told."""
 
 
-def run(request_fd: int, result_fd: int) -> None:
+class NotConfinedError(Exception):
+    """This process is not confined as it has to be."""
+
+
+def run(request_fd: int, result_fd: int, *, confined: bool = True, trouble: str = "") -> None:
     """Run the check that the request describes. Does not return.
 
     Args:
         request_fd: a file with the request as JSON.
         result_fd: a pipe for frames: `phase`s, and the `report`.
+        confined: whether this process is confined already.
+        trouble: why that failed, if it did; then nothing is run.
     """
     opened: Set[str] = set()
     me = os.getpid()
@@ -38,13 +44,17 @@ def run(request_fd: int, result_fd: int) -> None:
         size = os.fstat(request_fd).st_size
         request = json.loads(os.pread(request_fd, size, 0))
         os.close(request_fd)
+        if trouble:
+            raise NotConfinedError(trouble)
+        if not confined:
+            confinement.Confinement.of(request["confinement"]).enter(request["uid"])
         prepare(request)
         watch(request["data_root"], opened)
         found = rules.execute(rules.Running(request, report))
-    except BaseException:
+    except BaseException as error:
         found = {
             "kind": "broken",
-            "message": "the harness failed",
+            "message": "the harness failed: %s" % str(error)[:500],
             "traceback": traceback.format_exc(),
         }
     if os.getpid() != me:
@@ -68,12 +78,12 @@ def run(request_fd: int, result_fd: int) -> None:
 
 
 def prepare(request: Dict[str, Any]) -> None:
-    """Make this process the check's: user, limits, environment, paths, random state."""
+    """Make this process the check's: limits, environment, paths, random state."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    confinement.enter(request["uid"], request["limits"])
+    confinement.limit(request["limits"], request["uid"] is not None)
     os.umask(0o022)
     os.environ.clear()
     os.environ.update(request["environment"])

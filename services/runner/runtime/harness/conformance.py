@@ -7,6 +7,8 @@ import socket
 import struct
 from typing import Any, Dict, List, Optional
 
+from . import groups, landlock
+
 CAPABILITIES = (
     "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable "
     "net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio "
@@ -30,8 +32,23 @@ def facts() -> Dict[str, Any]:
         "seccomp": _flag(status, "Seccomp"),
         "root_writable": _writable("/"),
         "interfaces": interfaces(),
-        "routes": _routes(),
+        "egress": egress(),
+        "landlock": landlock.abi(),
+        "memory_limit": groups.limit("memory"),
+        "processes_limit": groups.limit("pids"),
     }
+
+
+def packages() -> Dict[str, str]:
+    """What is installed, by name."""
+    from importlib import metadata
+
+    found = {}
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"]
+        if name:
+            found[name] = distribution.version
+    return dict(sorted(found.items()))
 
 
 def capabilities() -> Optional[List[str]]:
@@ -63,12 +80,20 @@ def interfaces() -> List[str]:
     return found
 
 
-def _routes() -> int:
-    try:
-        with open("/proc/net/route") as file:
-            return max(0, len(file.readlines()) - 1)
-    except OSError:
-        return 0
+def egress() -> List[str]:
+    """Which of some foreign addresses there is a way to: nothing is sent, only the way looked up.
+
+    The addresses are those set aside for documentation.
+    """
+    found = []
+    for family, address in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((address, 9))
+        except OSError:
+            continue
+        found.append(address)
+    return found
 
 
 def _status() -> Dict[str, str]:

@@ -22,7 +22,7 @@ REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
 """Folders whose content is nobody's result."""
 MAXIMUM_DEPTH = 40
-MAXIMUM_ENTRIES = 100000
+MAXIMUM_ENTRIES = 500000
 
 
 class LayoutError(Exception):
@@ -147,6 +147,17 @@ def signature(status: os.stat_result) -> Signature:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+class Collected(NamedTuple):
+    """What `collect` found."""
+
+    skipped: int
+    """Files that were not sent."""
+    files: int
+    """Files that appeared or changed."""
+    bytes: int
+    """Their sizes together."""
+
+
 def collect(
     root: str,
     before: Dict[str, Signature],
@@ -154,16 +165,18 @@ def collect(
     maximum_count: int,
     maximum_bytes: int,
     send: Callable[[str, bytes, str], None],
-) -> int:
-    """Send what appeared or changed; how much was skipped.
+) -> Collected:
+    """Send what appeared or changed.
 
     Skipped are files beyond the bounds, and what is no plain file of the check's own user: links
     of both kinds, pipes, devices.
     """
-    skipped = count = total = 0
+    skipped = count = total = files = left = 0
     for path, folder, name, status in walk(root):
         if before.get(path) == signature(status) or name.endswith(".pyc"):
             continue
+        files += 1
+        left += status.st_size
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             skipped += 1
             continue
@@ -178,7 +191,7 @@ def collect(
         total += len(content)
         readable = path.encode("utf-8", "backslashreplace").decode("utf-8")
         send(readable, content, hashlib.sha256(content).hexdigest())
-    return skipped
+    return Collected(skipped, files, left)
 
 
 def _read(folder: int, name: str, owner: Optional[int], maximum: int) -> Optional[bytes]:

@@ -13,6 +13,8 @@ import sys
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
+from .zygote import USER
+
 PROGRAM = (
     "import sys; sys.path[:1] = sys.argv[1:3]; from ackrep_harness import zygote; "
     "zygote.%s(*map(int, sys.argv[3:]))"
@@ -108,10 +110,10 @@ class Zygote:
         """Wait for the end of the child. Raises LaunchError."""
         self._message(seconds)
 
-    def reap(self) -> Ending:
-        """Take note of the child's end. Raises LaunchError."""
+    def reap(self, uid: Optional[int]) -> Ending:
+        """Take note of the child's end; the next one gets this user. Raises LaunchError."""
         try:
-            self._control.sendall(b"R")
+            self._control.sendall(b"R" + USER.pack(uid or 0))
         except OSError as error:
             self.alive = False
             raise LaunchError("the zygote is gone: %s" % error) from error
@@ -217,7 +219,7 @@ class Fresh:
                 raise LaunchError("the process cannot be ended")
             time.sleep(0.002)
 
-    def reap(self) -> Ending:
+    def reap(self, uid: Optional[int]) -> Ending:
         """Take note of its end."""
         assert self._process is not None
         if self._process.returncode is None:

@@ -48,8 +48,10 @@ def collapse_memory(budget_seconds: float = 1.0) -> None:
             return
 
 
-GRACE_SECONDS = 0.05
+GRACE_SECONDS = 0.2
 """How long a process may outlive its check before it counts as left over."""
+GRACE_COUNT = 20
+"""More than so many are no helpers that end by themselves."""
 GRACE_STEP = 0.002
 """How often is looked."""
 
@@ -160,7 +162,7 @@ def kill_strays(
         for stray in strays:
             if stray.parent == me and stray.state in "ZX":
                 reap(stray.pid)
-        if living and rounds * GRACE_STEP < GRACE_SECONDS:
+        if living and rounds * GRACE_STEP < GRACE_SECONDS and len(living) <= GRACE_COUNT:
             # Some end by themselves, now that the check has: multiprocessing's resource tracker.
             rounds += 1
             time.sleep(GRACE_STEP)
@@ -177,8 +179,8 @@ def kill_strays(
         if time.monotonic() > deadline:
             return Killed(names, ["process %d (%s)" % (p.pid, p.name) for p in living])
         kills += 1
-        if kills > 3 and living and uid is not None:
-            # They fork faster than we look: let the kernel walk its table.
+        if living and uid is not None and (kills > 3 or len(living) > GRACE_COUNT):
+            # They may fork faster than we look: let the kernel walk its table.
             kill_all_of(uid)
         time.sleep(GRACE_STEP)
 
@@ -213,44 +215,3 @@ def kill_group(pid: int, number: int = signal.SIGKILL) -> None:
         os.killpg(pid, number)
     except OSError:
         pass
-
-
-def oom_kills() -> int:
-    """How often the kernel has killed for memory in our control group; 0 where it does not say."""
-    return _counter("memory", ("memory.events", "memory.oom_control"), "oom_kill")
-
-
-def fork_refusals() -> int:
-    """How often the control group refused a new process."""
-    return _counter("pids", ("pids.events",), "max")
-
-
-def _counter(controller: str, files: Iterable[str], field: str) -> int:
-    for folder in _control_groups(controller):
-        for file_name in files:
-            try:
-                with open(os.path.join(folder, file_name)) as file:
-                    for line in file:
-                        words = line.split()
-                        if len(words) == 2 and words[0] == field:
-                            return int(words[1])
-            except (OSError, ValueError):
-                continue
-    return 0
-
-
-def _control_groups(controller: str) -> List[str]:
-    """Where our control group may be, for both versions; most specific first."""
-    mounts = ("/sys/fs/cgroup", "/sys/fs/cgroup/" + controller)
-    found = []
-    try:
-        with open("/proc/self/cgroup") as file:
-            for line in file:
-                _, controllers, path = line.rstrip("\n").split(":", 2)
-                if controllers == "":
-                    found.append(mounts[0] + path)
-                elif controller in controllers.split(","):
-                    found.append(mounts[1] + path)
-    except (OSError, ValueError):
-        pass
-    return found + list(mounts)

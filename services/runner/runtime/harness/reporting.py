@@ -15,6 +15,8 @@ class Findings(NamedTuple):
     cleanliness: Dict[str, Any]
     fork_refusals: int
     artefacts_skipped: int
+    files_left: int
+    bytes_left: int
     opened: List[str]
     missing: List[str]
     shims: List[str]
@@ -34,6 +36,8 @@ def result(check: checking.Check, found: Findings) -> Dict[str, Any]:
             oom_kills=found.cleanliness["oom_kills"],
             fork_refusals=found.fork_refusals,
             cpu_seconds=found.ending.user_seconds + found.ending.system_seconds,
+            files_left=found.files_left,
+            bytes_left=found.bytes_left,
             limits=check.limits,
         )
     )

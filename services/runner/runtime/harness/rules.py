@@ -123,6 +123,8 @@ def limit_of(error: BaseException) -> str:
             return "file"
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
             return "disk"
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return "open_files"
         if error.errno == errno.ENOMEM:
             return "memory"
         if error.errno == errno.EAGAIN and _forked(error):

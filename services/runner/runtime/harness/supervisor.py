@@ -14,7 +14,17 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-from . import checking, conformance, folders, frames, launching, processes, reporting, surroundings
+from . import (
+    checking,
+    conformance,
+    folders,
+    frames,
+    groups,
+    launching,
+    processes,
+    reporting,
+    surroundings,
+)
 
 BACKLOG = 4 * 1024 * 1024
 """With this much unsent, the check's pipes are not read: it waits for its reader."""
@@ -67,6 +77,8 @@ class Supervisor:
             timeout = None
             if check is not None and check.deadline is not None:
                 timeout = max(0.0, check.deadline - time.monotonic())
+                if self._around.isolated:
+                    timeout = min(timeout, checking.LOOK_SECONDS)
             for key, _ in self._selector.select(timeout):
                 if self._check is check or key.fd in (self._in, self._out):
                     key.data()
@@ -138,24 +150,36 @@ class Supervisor:
     # Getting ready.
 
     def _configure(self, header: Dict[str, Any], body: bytes) -> None:
+        around = self._around = surroundings.Surroundings(header, self._run_root)
         self._send(
             {
                 "type": "hello",
                 "python": sys.version.split()[0],
                 "platform": sys.platform,
                 "runtime_version": self._version,
-                "conformance": conformance.facts(),
+                "conformance": dict(
+                    conformance.facts(),
+                    refused_rungs=around.trial.refused,
+                    limits=around.trial.limits,
+                ),
             }
         )
-        around = self._around = surroundings.Surroundings(header, self._run_root)
-        plots = around.plot_folder()
-        environment = around.environment({"MPLCONFIGDIR": plots, "HOME": self._run_root})
+        environment = around.environment(
+            {"MPLCONFIGDIR": around.plot_folder, "HOME": self._run_root}
+        )
         kind = launching.Zygote if header["zygote"] and processes.LINUX else launching.Fresh
         log = os.path.join(self._run_root, "zygote.log")
         try:
             self._launcher = kind([around.boot, around.site], environment, log)
-            self._launcher.configure({"preload": header["preload"], "shims": header["shims"]})
-            packages = _packages()
+            self._launcher.configure(
+                {
+                    "preload": header["preload"],
+                    "shims": header["shims"],
+                    "confinement": around.confinement,
+                    "uid": around.uid,
+                }
+            )
+            packages = conformance.packages()
             prepared = self._launcher.prepared()
         except (launching.LaunchError, OSError) as error:
             self._give_up(str(error))
@@ -268,27 +292,17 @@ class Supervisor:
         check = self._check
         if check is None:
             return
+        if self._around.isolated:
+            check.watch_cpu()
         if not check.stopped and check.deadline is not None:
             if time.monotonic() >= check.deadline:
                 if check.report is None:
                     check.stop("wall", "")
-                    self._ask_for_stacks(check)
+                    check.ask_for_stacks()
                 else:
                     check.stop("slow_end", "")
         if check.stopped and self._check is check:
             self._finish(check)
-
-    def _ask_for_stacks(self, check: checking.Check) -> None:
-        """Let the process write where it is; shown to whoever wonders why it took so long."""
-        try:
-            os.kill(check.pid, signal.SIGQUIT)
-        except OSError:
-            return
-        import select
-
-        stderr = [handle for handle, name in check.pipes.items() if name == "stderr"]
-        if stderr and select.select(stderr, [], [], 0.2)[0]:
-            time.sleep(0.02)
 
     # A check's end.
 
@@ -309,13 +323,15 @@ class Supervisor:
         around = self._around
         known = set(self._launcher.known) | ({check.pid} if check.pid else set())
         # First those that can be found, so that they are told; then, where there is no /proc, all.
-        nursery = self._launcher.nursery
+        # Once it has handed over its spare child, the zygote has none that is ours.
+        nursery = None if check.pid else self._launcher.nursery
+        following = around.next_user() if check.pid else around.uid
         killed = processes.kill_strays(known, around.isolated, around.uid, nursery)
         if check.pid:
             processes.kill_group(check.pid)
         if check.pid and not lost:
             try:
-                ending = self._launcher.reap()
+                ending = self._launcher.reap(following)
             except launching.LaunchError as error:
                 lost = str(error)
         if lost:
@@ -326,21 +342,24 @@ class Supervisor:
         check.drain()
         check.output.finish()
         check.phase("end", time.monotonic() - finished)
-        skipped = self._collect(check)
+        collected = self._collect(check)
         opened, missing = around.opened(check)
         started = time.monotonic()
         cleanliness = around.clean(killed)
-        cleanliness["oom_kills"] = max(0, processes.oom_kills() - check.oom_before)
+        cleanliness["oom_kills"] = max(0, groups.oom_kills() - check.oom_before)
         cleanliness["zygote_alive"] = self._launcher.alive
+        cleanliness["memory_bytes"] = groups.memory_bytes() if around.isolated else 0
         check.phase("clean", time.monotonic() - started)
         # Outside of a container the control group is shared with others.
-        refusals = processes.fork_refusals() - check.refusals_before if around.isolated else 0
+        refusals = groups.fork_refusals() - check.refusals_before if around.isolated else 0
         findings = reporting.Findings(
             ending=ending,
             wall_seconds=finished - check.started,
             cleanliness=cleanliness,
             fork_refusals=refusals,
-            artefacts_skipped=skipped,
+            artefacts_skipped=collected.skipped,
+            files_left=collected.files + cleanliness["files_removed"] + cleanliness["files_own"],
+            bytes_left=collected.bytes,
             opened=opened,
             missing=missing,
             shims=self._shims,
@@ -349,14 +368,14 @@ class Supervisor:
         self._send(reporting.result(check, findings))
         self._check = None
         self._paused = False
-        around.choose_user()
+        around.uid = following
         self._parts.clear()
         self._layout_error = ""
         self._layout_seconds = 0.0
         if not self._launcher.alive:
             self._give_up(lost or "the zygote ended")
 
-    def _collect(self, check: checking.Check) -> int:
+    def _collect(self, check: checking.Check) -> folders.Collected:
         started = time.monotonic()
 
         def send(path: str, content: bytes, sha256: str) -> None:
@@ -367,7 +386,7 @@ class Supervisor:
             if len(self._unsent) > BACKLOG:
                 self._send_all()
 
-        skipped = folders.collect(
+        collected = folders.collect(
             self._around.data_root,
             check.before,
             self._around.uid,
@@ -376,18 +395,6 @@ class Supervisor:
             send,
         )
         check.phase("collect", time.monotonic() - started)
-        return skipped
+        return collected
 
     _handlers = {"config": _configure, "tree": _tree, "start": _start, "cancel": _cancel}
-
-
-def _packages() -> Dict[str, str]:
-    """What is installed, by name."""
-    from importlib import metadata
-
-    found = {}
-    for distribution in metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            found[name] = distribution.version
-    return dict(sorted(found.items()))

@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import Any, Dict, List, Optional, Set
 
-from . import checking, confinement, folders, processes
+from . import checking, confinement, folders, processes, reach, trial
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX")
 """What a check inherits from the image."""
@@ -50,18 +50,34 @@ class Surroundings:
         for root in configuration["clean"]:
             if os.path.isdir(root):
                 self._spared[root] = set(os.listdir(root))
-        reached = (self.data_root, self.work_root, self.site, sys.prefix, sys.base_prefix)
-        self.rung = confinement.available(reached)
-        self.choose_user()
+        places = (self.data_root, self.work_root, self.site, sys.prefix, sys.base_prefix)
+        self._reach = reach.reach(configuration, run_root, self.isolated)
+        self.plot_folder = self._plot_folder()
+        self.trial = trial.best(
+            confinement.possible(places),
+            self._reach,
+            self.isolated,
+            int(configuration["uids"][0]),
+            run_root,
+        )
+        folders.empty(self.work_root, set(), [])
+        self.rung = self.trial.rung
+        self.uid = self.next_user()
 
-    def choose_user(self) -> None:
+    @property
+    def confinement(self) -> Dict[str, Any]:
+        """How each check is confined, for the wire."""
+        return {"rung": self.rung, "reach": self._reach, "isolated": self.isolated}
+
+    def next_user(self) -> Optional[int]:
         """Another user for each check: what one owns, the next cannot reach."""
-        if self.rung == "uid":
-            first, count = self.configuration["uids"]
-            self.uid = first + self._count % count
-            self._count += 1
+        if not confinement.has_own_user(self.rung):
+            return None
+        first, count = self.configuration["uids"]
+        self._count += 1
+        return int(first) + (self._count - 1) % int(count)
 
-    def plot_folder(self) -> str:
+    def _plot_folder(self) -> str:
         """Where the zygote's matplotlib finds its font list: the image's, if it has one."""
         folder = os.path.join(self.run_root, "matplotlib")
         os.makedirs(folder, exist_ok=True)
@@ -124,6 +140,7 @@ class Surroundings:
             "limits": check.limits,
             "seed": check.seed,
             "uid": self.uid,
+            "confinement": self.confinement,
             "data_root": data_root,
             "folder": os.path.join(data_root, check.plan["entity_path"]),
             "boot": self.boot,
@@ -154,7 +171,7 @@ class Surroundings:
         """Empty all places; what was found there, and among the processes."""
         leftovers = list(killed.survivors)
         folders.empty(self.data_root, set(), leftovers)
-        folders.empty(self.work_root, set(), leftovers)
+        own = folders.empty(self.work_root, set(), leftovers)
         removed = 0
         for root, spared in self._spared.items():
             removed += folders.empty(root, spared, leftovers)
@@ -162,6 +179,7 @@ class Surroundings:
             "processes_killed": len(killed.names),
             "processes": sorted(killed.names.values())[:20],
             "files_removed": removed,
+            "files_own": own,
             "leftovers": leftovers[:20],
             "ipc_objects": _ipc_objects() if self.configuration["isolated"] else 0,
         }

@@ -5,11 +5,11 @@ check can be found in the memory of the next. It does nothing but this loop:
 
     F + file handles   hand them to the spare child      -> {"pid": ...}
                        ... when the child has ended      -> {"ended": true}
-    R                  reap it, fork the next spare      -> {"status": ..., "usage": [...]}
+    R + user id        reap it, fork the next spare      -> {"status": ..., "usage": [...]}
 
-One spare child is forked ahead, when nothing of the former check is left, and waits for its
-handles: so no check waits for a fork. A child that has ended stays a zombie until R, so that its
-id belongs to nobody else meanwhile.
+One spare child is forked ahead, when no process of the former check is left, and waits for its
+handles, confined already: so no check waits for a fork. A child that has ended stays a zombie until
+R, so that its id belongs to nobody else meanwhile.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ import os
 import random
 import signal
 import socket
+import struct
 import sys
 import time
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List
+
+if TYPE_CHECKING:
+    from . import confinement
 
 HANDLES = 4
 """request, stdout, stderr, result."""
+USER = struct.Struct(">I")
+"""The user id of the next check; 0 where checks have none of their own."""
 
 
 def main(control_fd: int) -> None:
@@ -41,24 +47,28 @@ def main(control_fd: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configuration = json.loads(control.recv(1 << 20))
     _send(control, prepare(configuration))
-    spare = Spare(control)
+    from . import confinement
+
+    confined = confinement.Confinement.of(configuration["confinement"])
+    uid = configuration["uid"] or 0
+    spare = Spare(control, confined, uid)
     while True:
         request, handles = _receive(control)
         if not request:
             os._exit(0)
         if not spare.hand_over(handles):
             # It was killed while it waited, for memory perhaps.
-            spare = Spare(control)
+            spare = Spare(control, confined, uid)
             spare.hand_over(handles)
         for handle in handles:
             os.close(handle)
-        see_to_the_end(control, spare.pid)
-        spare = Spare(control)
+        uid = see_to_the_end(control, spare.pid)
+        spare = Spare(control, confined, uid)
 
 
 def prepare(configuration: Dict[str, Any]) -> Dict[str, Any]:
     """Import, add shims, warm up, freeze; what came of it."""
-    from . import child, processes, shims  # noqa: F401 - imported for the children to inherit
+    from . import child, notebooks, processes, shims  # noqa: F401 - imported for the children to inherit
 
     gc.disable()
     started = time.monotonic()
@@ -99,15 +109,19 @@ class Spare:
 
     Args:
         control: our end towards the supervisor, which the child must not keep.
+        confined: how it is confined.
+        uid: its user; 0 where it has none of its own.
     """
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(
+        self, control: socket.socket, confined: "confinement.Confinement", uid: int
+    ) -> None:
         self._feed, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             control.close()
             self._feed.close()
-            become(theirs)
+            become(theirs, confined, uid or None)
         theirs.close()
 
     def hand_over(self, handles: List[int]) -> bool:
@@ -125,25 +139,32 @@ class Spare:
         return True
 
 
-def see_to_the_end(control: socket.socket, pid: int) -> None:
-    """Tell when a child has ended, and reap it when asked to."""
+def see_to_the_end(control: socket.socket, pid: int) -> int:
+    """Tell when a child has ended, and reap it when asked to; the user id of the next one."""
     _send(control, {"pid": pid})
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     _send(control, {"ended": True})
     command, _ = _receive(control)
     if not command:
         os._exit(0)
+    uid = int(USER.unpack(control.recv(USER.size))[0])
     _, status, usage = os.wait4(pid, 0)
     _send(control, {"status": status, "usage": [usage.ru_utime, usage.ru_stime, usage.ru_maxrss]})
+    return uid
 
 
-def become(feed: socket.socket) -> None:
+def become(feed: socket.socket, confined: "confinement.Confinement", uid: "int | None") -> None:
     """Wait for the handles of a check, then be its process. Does not return."""
     try:
-        from . import child, processes, seeds
+        from . import child, seeds
 
-        processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
+        trouble = ""
+        try:
+            confined.enter(uid)
+        except Exception as error:
+            # Nothing of a check may run in here: its result will say so.
+            trouble = "a check cannot be confined: %s" % error
         # Touch what every check touches: each page that is written to is copied once.
         json.loads(json.dumps({"a": [[] for _ in range(2000)]}))
         seeds.seed_generators(0)
@@ -151,7 +172,7 @@ def become(feed: socket.socket) -> None:
         if not request:
             os._exit(0)
         place(handles)
-        child.run(3, 4)
+        child.run(3, 4, trouble=trouble)
     finally:
         os._exit(70)
 
@@ -181,7 +202,7 @@ def fresh(request_fd: int, result_fd: int) -> None:
     os.set_inheritable(request_fd, False)
     os.set_inheritable(result_fd, False)
     shims.apply(name for name in os.environ.get("ACKREP_SHIMS", "").split(",") if name)
-    child.run(request_fd, result_fd)
+    child.run(request_fd, result_fd, confined=False)
 
 
 def _receive(control: socket.socket) -> "tuple[bytes, List[int]]":
