@@ -43,7 +43,9 @@ _PORTABLE: Final = re.compile(
     r"(?!con\b|prn\b|aux\b|nul\b|com[0-9]\b|lpt[0-9]\b)[a-z0-9_.-]*[a-z0-9_-]"
 )
 """Most paths, told quickly: nothing in them is unportable."""
-_MISNAMED: Final = re.compile(r"[^/]+/[^/]+(?:/[^/]+)?/metadata\.ya?ml(?:\.txt)?", re.IGNORECASE)
+_MISNAMED: Final = re.compile(
+    r"[^/]+/(?!_)[^/]+(?:/(?!_)[^/]+)?/metadata\.ya?ml(?:\.txt)?", re.IGNORECASE
+)
 _USUAL_NAME: Final = re.compile(r"[a-z0-9_./-]*")
 """Paths that clash with no other one of this kind."""
 
