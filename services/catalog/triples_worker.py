@@ -10,6 +10,7 @@ At the end of standard input, which is the end of the catalog, everything ends.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -38,6 +39,8 @@ MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 """Rows of an answer; further ones are left out as if the row limit were reached."""
 _LABEL: Final = pyoxigraph.NamedNode(f"{RDFS}label")
 _STRING: Final = pyoxigraph.NamedNode(f"{XSD}string")
+
+_C: Final = ctypes.CDLL(None)
 
 Json: TypeAlias = dict[str, Any]
 
@@ -84,6 +87,14 @@ class Worker:
         """Serves until standard input ends."""
         os.set_blocking(0, False)
         self.selector.register(0, selectors.EVENT_READ)
+        try:
+            self.loop()
+        finally:
+            for query in self.running.values():
+                os.kill(query.pid, signal.SIGKILL)
+
+    def loop(self) -> None:
+        """Serves until standard input ends."""
         while True:
             now = time.monotonic()
             for query in list(self.running.values()):
@@ -143,8 +154,10 @@ class Worker:
             return
         self.graphs[frame["tree"]] = self.graphs.pop(frame["tree"])  # used last
         read, write = os.pipe()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
+            _end_with(parent)
             _answer(graph, frame, write)
         os.close(write)
         os.set_blocking(read, False)
@@ -206,14 +219,22 @@ def _answer(graph: Graph, frame: Json, pipe: int) -> None:
         os._exit(code)
 
 
+def _end_with(parent: int) -> None:
+    """Ends this process when the other ends, however that happens; Linux alone can do it."""
+    if sys.platform == "linux":
+        _C.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)
+
+
 def _confine(seconds: float, memory: int) -> None:
     """Takes away what a query has no use for: descriptors, time, and memory without bound."""
     if sys.platform == "linux":
         with open("/proc/self/statm", "rb") as file:  # before none can be opened
             size = int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + memory, size + memory))
-    os.close(0)
-    os.close(1)
+    for descriptor in (0, 1, 2):  # the last one, as Oxigraph writes pages where memory is short
+        os.close(descriptor)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A safety net only, if the loop above is killed: it counts real time, and ends us before.
