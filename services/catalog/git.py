@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from services.catalog.domain.entities import TreeEntry
+from services.catalog.domain.entities import TreeChange, TreeEntry
 from services.errors import Error, UnavailableError
 
 _CONFIGURATION: Final = """\
@@ -58,6 +58,7 @@ _CONFIGURATION: Final = """\
 \thelper =
 """
 _READ: Final = 1024 * 1024
+_KEPT_CHANGES: Final = 10_000
 _UNSAFE_SEGMENTS: Final = {b"", b".", b".."}
 
 
@@ -81,6 +82,8 @@ class Git:
     def __init__(self, state: Path) -> None:
         self.directory = state / "objects.git"
         self._configuration = state / "gitconfig"
+        self._difference: tuple[str, str, list[TreeChange]] = ("", "", [])
+        """Of the last two trees: importing and indexing want the same."""
 
     async def open(self) -> None:
         """Makes the store, if it does not exist, and writes the configuration."""
@@ -201,6 +204,50 @@ class Git:
         if process.returncode not in accept:
             raise GitError(process.returncode or -1, text)
         return output, text
+
+    async def difference(
+        self, old: str, new: str, *, environment: Mapping[str, str] | None = None
+    ) -> list[TreeChange]:
+        """All paths that differ between two trees, folders included.
+
+        Raises:
+            GitError: One of them, or a folder of it, cannot be found.
+        """
+        known_old, known_new, known = self._difference
+        if (known_old, known_new) == (old, new):
+            return known
+        output = await self.run(
+            "diff-tree",
+            *("-r", "-t", "-z", "--raw", "--no-renames", "--no-abbrev"),
+            old,
+            new,
+            environment=environment,
+        )
+        changes = await asyncio.to_thread(parse_changes, output)
+        if len(changes) <= _KEPT_CHANGES:
+            self._difference = (old, new, changes)
+        return changes
+
+
+def parse_changes(output: bytes) -> list[TreeChange]:
+    """What `diff-tree --raw -z --no-abbrev` says; paths that would leave the tree are left out.
+
+    A first index has a line for every file there is: hence one decoding, and fields by place.
+    """
+    parts = os.fsdecode(output).split("\0")
+    risky = b"/." in output or b"\0." in output or b"//" in output or b"\0/" in output
+    modes: dict[str, int] = {}
+    changes = []
+    for line, path in zip(parts[0::2], parts[1::2], strict=False):  # and nothing after the last
+        if risky and not is_safe(os.fsencode(path)):
+            continue
+        old, new = line[1:7], line[8:14]
+        if old not in modes:
+            modes[old] = int(old, 8)
+        if new not in modes:
+            modes[new] = int(new, 8)
+        changes.append(TreeChange(path, modes[old], line[15:55], modes[new], line[56:96]))
+    return changes
 
 
 async def end(process: Process) -> None:

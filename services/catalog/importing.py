@@ -1,13 +1,17 @@
 """Copies the objects of a tree from somebody's repository into the catalog's own store."""
 
+import asyncio
+import hashlib
+import zlib
+from collections.abc import Collection, Iterable
 from typing import Final
 
-from services.catalog.domain.entities import OBJECT_ID, SUBMODULE_MODE
-from services.catalog.git import Git
-from services.catalog.objects import parse_changes
+from services.catalog.domain.entities import SUBMODULE_MODE
+from services.catalog.git import Git, GitError
 
 _FEW: Final = 1000
-"""So many objects are kept one by one; more become a pack of their own."""
+_SMALL: Final = 32 * 1024 * 1024
+"""So many objects of so many bytes are kept one by one; more become a pack of their own."""
 
 
 class Import:
@@ -35,16 +39,19 @@ class Import:
         if marker.exists():
             self._last, self._missing = tree, frozenset()
             return self._missing
-        if not self._last:
-            listed, missing = await self._all(tree, environment)
-            empty = not any((self._git.directory / "objects" / "pack").glob("*.pack"))
-            # A fresh store lacks all but what it holds one by one, and copying that does no harm.
-            lacking = listed if empty else await self._absent(listed, self._git.environment())
+        missing: Collection[str]
+        if self._last:
+            listed: Collection[str] = self._missing | await self._differing(tree, environment)
+            missing = await self._copy(await self._absent(listed), environment)
         else:
-            listed = self._missing | await self._differing(tree, environment)
-            lacking = await self._absent(listed, self._git.environment())
-            missing = await self._absent(lacking, environment)
-        await self._copy(lacking - missing, environment)
+            listed, missing = await self._all(tree, environment)
+            if any((self._git.directory / "objects" / "pack").glob("*.pack")):
+                listed = await self._absent(listed)
+            # An empty store lacks all of it; what it holds one by one may come again.
+            if len(listed) > _FEW:
+                await self._pack(listed, environment)
+            else:
+                await self._copy(listed, environment)
         self._last, self._missing = tree, frozenset(missing)
         if not missing:
             marker.parent.mkdir(exist_ok=True)
@@ -70,44 +77,70 @@ class Import:
         """Objects of a tree that the one imported last has not at the same place."""
         if tree == self._last:
             return set()
-        output = await self._git.run(
-            "diff-tree",
-            *("-r", "-t", "-z", "--raw", "--no-renames", "--no-abbrev"),
-            self._last,
-            tree,
-            environment=environment,
-        )
-        changes = parse_changes(output)
+        changes = await self._git.difference(self._last, tree, environment=environment)
         return {tree} | {
             change.id for change in changes if change.mode and change.mode != SUBMODULE_MODE
         }
 
-    async def _absent(self, ids: set[str], environment: dict[str, str]) -> set[str]:
-        """Those that cannot be found."""
+    async def _absent(self, ids: Collection[str]) -> set[str]:
+        """Those that our own store lacks."""
         if not ids:
             return set()
         known = await self._git.run(
             "cat-file",
             "--batch-check",
             "--buffer",
-            given="".join(f"{id_}\n" for id_ in ids).encode(),
-            environment=environment,
+            given=_lines(ids),
         )
-        lines = (line.split() for line in known.decode().splitlines())
         return {
-            parts[0] for parts in lines if parts[-1] == "missing" and OBJECT_ID.fullmatch(parts[0])
+            line.split()[0] for line in known.decode().splitlines() if line.endswith(" missing")
         }
 
-    async def _copy(self, ids: set[str], environment: dict[str, str]) -> None:
+    async def _copy(self, ids: Collection[str], environment: dict[str, str]) -> set[str]:
+        """Copies objects; returns those that are nowhere."""
         if not ids:
-            return
-        given = "".join(f"{id_}\n" for id_ in sorted(ids)).encode()
-        if len(ids) <= _FEW:
-            pack = await self._git.run(
-                "pack-objects", "-q", "--stdout", given=given, environment=environment
+            return set()
+        sizes = await self._git.run(
+            "cat-file", "--batch-check", "--buffer", given=_lines(ids), environment=environment
+        )
+        found: list[str] = []
+        missing: set[str] = set()
+        total = 0
+        for id_, *facts in (line.split() for line in sizes.decode().splitlines()):
+            if len(facts) == 2:
+                found.append(id_)
+                total += int(facts[1])
+            else:
+                missing.add(id_)
+        if total <= _SMALL and len(found) <= _FEW:
+            # Packing looks at all packs of the source, which takes longer than all the rest.
+            contents = await self._git.run(
+                "cat-file", "--batch", given=_lines(found), environment=environment
             )
-            await self._git.run("unpack-objects", "-q", given=pack)
-            return
+            await asyncio.to_thread(self._unpack, contents)
+        else:
+            await self._pack(found, environment)
+        return missing
+
+    def _unpack(self, contents: bytes) -> None:
+        """Writes the output of `cat-file --batch` into the store, object by object."""
+        place = 0
+        while place < len(contents):
+            end = contents.index(b"\n", place)
+            id_, kind, size = contents[place:end].split()
+            place = end + 1 + int(size) + 1
+            data = kind + b" " + size + b"\0" + contents[end + 1 : place - 1]
+            if hashlib.sha1(data, usedforsecurity=False).hexdigest() != id_.decode():
+                raise GitError(1, f"the object {id_.decode()} of the source is damaged")
+            name = id_.decode()
+            path = self._git.directory / "objects" / name[:2] / name[2:]
+            path.parent.mkdir(exist_ok=True)
+            scratch = path.with_name(f"tmp_{name[2:]}")
+            scratch.write_bytes(zlib.compress(data, 1))
+            scratch.chmod(0o444)
+            scratch.replace(path)
+
+    async def _pack(self, ids: Collection[str], environment: dict[str, str]) -> None:
         packs = self._git.directory / "objects" / "pack"
         packs.mkdir(parents=True, exist_ok=True)
         await self._git.run(
@@ -115,6 +148,10 @@ class Import:
             "-q",
             "--window=0",  # takes deltas over, and looks for no new ones
             str(packs / "pack"),
-            given=given,
+            given=_lines(ids),
             environment=environment,
         )
+
+
+def _lines(ids: Iterable[str]) -> bytes:
+    return "".join(f"{id_}\n" for id_ in ids).encode()

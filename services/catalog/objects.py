@@ -44,7 +44,6 @@ class GitObjects:
         self._git = git
         self._contents = _Pool(git, "--batch")
         self._headers = _Pool(git, "--batch-check")
-        self._last: tuple[tuple[str, str], Sequence[TreeChange]] = (("", ""), ())
 
     async def close(self) -> None:
         """Ends all processes."""
@@ -104,16 +103,12 @@ class GitObjects:
 
     async def changes(self, old: str, new: str) -> Sequence[TreeChange]:
         """As the port says; paths that would leave the tree are left out."""
-        if self._last[0] == (old, new):
-            return self._last[1]
-        arguments = ("-r", "-t", "-z", "--raw", "--no-renames", "--no-abbrev")
         try:
-            output = await self._git.run("diff-tree", *arguments, old or EMPTY_TREE, new)
+            return await self._git.difference(old or EMPTY_TREE, new)
         except GitError as error:
             raise NotFoundError(
                 f"the catalog does not hold the trees {old} and {new}", tree=new
             ) from error
-        return await asyncio.to_thread(parse_changes, output)
 
     def read(self, ids: Sequence[str], *, limit: int) -> Iterator[tuple[str, bytes]]:
         """As the port says."""
@@ -162,27 +157,6 @@ class GitObjects:
                 process.kill()
                 process.stdout.close()
                 process.wait()
-
-
-def parse_changes(output: bytes) -> list[TreeChange]:
-    """What `diff-tree --raw -z --no-abbrev` says; paths that would leave the tree are left out.
-
-    A first index has a line for every file there is: hence one decoding, and fields by place.
-    """
-    parts = os.fsdecode(output).split("\0")
-    risky = b"/." in output or b"\0." in output or b"//" in output or b"\0/" in output
-    modes: dict[str, int] = {}
-    changes = []
-    for line, path in zip(parts[0::2], parts[1::2], strict=False):  # and nothing after the last
-        if risky and not is_safe(os.fsencode(path)):
-            continue
-        old, new = line[1:7], line[8:14]
-        if old not in modes:
-            modes[old] = int(old, 8)
-        if new not in modes:
-            modes[new] = int(new, 8)
-        changes.append(TreeChange(path, modes[old], line[15:55], modes[new], line[56:96]))
-    return changes
 
 
 def _answers(pipe: IO[bytes], count: int, *, limit: int | None) -> Iterator[tuple[str, str, bytes]]:

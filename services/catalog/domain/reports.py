@@ -22,8 +22,10 @@ class Reports:
 
     def put(self, check: Check, found: Iterable[Diagnostic] = ()) -> None:
         """Replaces what a check found."""
-        now = tuple(dict.fromkeys(found))
+        now = tuple(dict.fromkeys(found)) if found else ()
         before = self._found.pop(check, ())
+        if not now and not before:
+            return
         if now:
             self._found[check] = now
         for diagnostic in before:

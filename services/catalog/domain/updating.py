@@ -169,9 +169,9 @@ class Update:
 
     def _check_meaning(self, path: str, folder: Folder) -> None:
         if not self._fine_tags.issuperset(folder.tags):
-            faults = list(tag_faults(folder, self._contents.ontology))
-            self._fine_tags.update({*folder.tags} - {fault.written for fault in faults})
-            self._find(("tags", path), folder, faults)
+            bad = list(tag_faults(folder, self._contents.ontology))
+            self._fine_tags.update({*folder.tags} - {fault.written for fault in bad})
+            self._find(("tags", path), folder, bad)
         elif folder.tags:
             self._find(("tags", path), folder, ())
         if folder.is_environment:
