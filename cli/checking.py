@@ -122,7 +122,7 @@ def _say_result(
     message = result.message
     if check.verdict != check_pb2.VERDICT_SUCCESS and message:
         screen.print(Text("  ").append_text(tables.plain(message, word.style)), soft_wrap=True)
-    kept = ", ".join(f"{one.path} ({_size(one.size)})" for one in result.artefacts)
+    kept = ", ".join(f"{one.path} ({tables.size(one.size)})" for one in result.artefacts)
     rows: list[tuple[str, RenderableType | str]] = [
         ("  score", f"{result.score:g}" if result.HasField("score") else ""),
         *((f"  {tables.plain(one.name)}", _numbers(one)) for one in result.quantities),
@@ -143,12 +143,6 @@ def _attempts(check: check_pb2.Check) -> str:
 def _numbers(quantity: check_pb2.Quantity) -> str:
     shown = ", ".join(f"{value:.6g}" for value in quantity.values[:8])
     return shown + (f", … ({len(quantity.values)} values)" if len(quantity.values) > 8 else "")
-
-
-def _size(count: int) -> str:
-    if count < 1024:
-        return f"{count} B"
-    return f"{count / 1024:.0f} kB" if count < 1024**2 else f"{count / 1024**2:.1f} MB"
 
 
 # Many checks ------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -12,6 +12,8 @@ import grpc
 from ackrep.catalog.v1 import (
     catalog_pb2,
     catalog_pb2_grpc,
+    content_pb2,
+    content_pb2_grpc,
     ontology_pb2,
     ontology_pb2_grpc,
     search_pb2,
@@ -25,6 +27,7 @@ from services.errors import Error, NotFoundError, UnavailableError
 
 _CALL_SECONDS = 30.0
 _SYNC_SECONDS = 900.0
+_UPLOAD_SECONDS = 6 * 3600.0
 _RECONNECT_SECONDS = 20.0
 _RETRY_SECONDS = 5.0
 _PAGE = 500
@@ -38,12 +41,15 @@ class Client:
 
     def __init__(self, system: System) -> None:
         self.system = system
+        self.revision_name = ""
+        """Revision that entities are read at; empty means the current one."""
         self._channels: list[grpc.aio.Channel] = []
 
     async def __aenter__(self) -> Self:
         system = self.system
         catalog = self._dial(system.catalog)
         self._catalog = catalog_pb2_grpc.CatalogServiceStub(catalog)
+        self._content = content_pb2_grpc.ContentServiceStub(catalog)
         self._ontology = ontology_pb2_grpc.OntologyServiceStub(catalog)
         self._search = search_pb2_grpc.SearchServiceStub(catalog)
         # Without an address, calls fail with a clear error instead of an attribute missing.
@@ -108,15 +114,19 @@ class Client:
         )
 
     async def entity(self, key: str) -> catalog_pb2.Entity:
-        """One entity of the current revision, in full."""
+        """One entity, in full."""
         return await self._call(
-            "catalog", self._catalog.GetEntity, catalog_pb2.GetEntityRequest(name=f"entities/{key}")
+            "catalog",
+            self._catalog.GetEntity,
+            catalog_pb2.GetEntityRequest(name=f"entities/{key}", revision=self.revision_name),
         )
 
     async def entities(self, condition: str = "") -> list[catalog_pb2.Entity]:
-        """All entities of the current revision that fulfil a filter."""
+        """All entities that fulfil a filter."""
         found: list[catalog_pb2.Entity] = []
-        request = catalog_pb2.ListEntitiesRequest(page_size=_PAGE, filter=condition)
+        request = catalog_pb2.ListEntitiesRequest(
+            page_size=_PAGE, filter=condition, revision=self.revision_name
+        )
         while True:
             page = await self._call("catalog", self._catalog.ListEntities, request)
             found.extend(page.entities)
@@ -159,6 +169,33 @@ class Client:
             ontology_pb2.QueryOntologyRequest(query=query, max_rows=max_rows),
             timeout=_SYNC_SECONDS,
         )
+
+    async def missing_blobs(self, blobs: Sequence[str]) -> list[str]:
+        """Which of these git blobs the catalog lacks; at most 10,000 are asked for."""
+        request = content_pb2.FindMissingBlobsRequest(blobs=blobs)
+        return list((await self._call("catalog", self._content.FindMissingBlobs, request)).blobs)
+
+    async def upload(
+        self, parts: AsyncIterator[content_pb2.UploadRevisionRequest]
+    ) -> catalog_pb2.Revision:
+        """Uploads a working copy, in one try: what arrived is kept, and need not be sent again."""
+        failures: list[Exception] = []
+
+        async def noticed() -> AsyncIterator[content_pb2.UploadRevisionRequest]:
+            try:
+                async for part in parts:
+                    yield part
+            except Exception as error:
+                failures.append(error)  # gRPC only says that the call was cancelled
+                raise
+
+        try:
+            with _errors("catalog"):
+                return await self._content.UploadRevision(noticed(), timeout=_UPLOAD_SECONDS)
+        except asyncio.CancelledError:
+            if failures:
+                raise failures[0] from None
+            raise
 
     # Scheduler ------------------------------------------------------------------------------
 

@@ -55,6 +55,19 @@ class Context:
         """The data repository: as given, or around `start` (the current folder)."""
         return source.find(self.repository, ref=self.ref, start=start or Path.cwd())
 
+    def local_source(self, *, start: Path | None) -> Source | None:
+        """What a command is about: none where a deployed system reads its own source.
+
+        A deployed system is given a working copy where paths (`start`) or --repository name one.
+        """
+        if not self.deployed:
+            return self.source(start=start)
+        if start is None and not self.repository:
+            return None
+        if start is not None and not self.repository:
+            return source.find(None, ref=self.ref, start=start, environ={})
+        return self.source(start=start)
+
     @contextlib.contextmanager
     def system(
         self, *, start: Path | None = None, reading: bool = False, stays: bool = False

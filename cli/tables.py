@@ -169,6 +169,13 @@ def run_table(runs: Iterable[check_pb2.Run]) -> Table:
     return table
 
 
+def size(count: int) -> str:
+    """Bytes, for people."""
+    if count < 1024:
+        return f"{count} B"
+    return f"{count / 1024:.0f} kB" if count < 1024**2 else f"{count / 1024**2:.1f} MB"
+
+
 def facts(rows: Iterable[tuple[str, RenderableType | str]]) -> Table:
     """Names and values in two columns; empty values are left out."""
     table = Table.grid(padding=(0, 2, 0, 0))

@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from ackrep.catalog.v1 import catalog_pb2
 from ackrep.scheduler.v1 import scheduler_pb2
-from cli import checking, documents, tables, targets, verdicts
+from cli import checking, documents, source, tables, targets, upload, verdicts
 from cli.client import Client
 from cli.context import Context, pass_context
 from cli.options import backend_options, server_options, shared_options
-from services.errors import InvalidArgumentError
 
 
 @click.command()
@@ -39,6 +39,9 @@ def check(
     """Check entities as they are in the working tree now.
 
     KEY is an entity's key, PATH its folder, a file in it, or a folder of several entities.
+    A deployed system is sent what it lacks of the working copy that holds PATH, or that
+    --repository names; without either, it checks what its own catalog reads.
+
     One entity: its log as it comes, then its verdict. Several: progress, then a table.
 
     Exits with 0 success, 2 inaccurate, 1 script error or limit, 3 infrastructure error,
@@ -49,14 +52,13 @@ def check(
     if given and everything:
         raise click.UsageError("give keys and paths, or --all, not both")
     wanted = targets.read(given, folder=Path.cwd())
-    if context.deployed and wanted.paths:
-        raise InvalidArgumentError("a deployed system does not see the paths here; use keys")
-    root = None if context.deployed else context.source(start=wanted.start).root
+    local = context.local_source(start=wanted.start)
+    root = local.root if local is not None else None
     where = f"environments/{environment.removeprefix('environments/')}" if environment else ""
 
     async def work(client: Client) -> int:
         await checking.require_backend(client, context.backend)
-        revision = await checking.refreshed(client, context.screen)
+        revision = await _revision(client, context, local)
         keys = [] if everything else await targets.checkable_keys(client, wanted, root=root)
         if len(keys) == 1:
             single = scheduler_pb2.CreateCheckRequest(
@@ -76,6 +78,17 @@ def check(
         return outcome.code
 
     return context.run(work, start=wanted.start)
+
+
+async def _revision(
+    client: Client, context: Context, local: source.Source | None
+) -> catalog_pb2.Revision:
+    """The state to check: what is in the folder now, wherever the catalog is."""
+    if context.deployed and local is not None:
+        revision = await upload.uploaded(client, local, screen=context.screen)
+        client.revision_name = revision.name
+        return revision
+    return await checking.refreshed(client, context.screen)
 
 
 @click.command()

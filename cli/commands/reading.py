@@ -3,13 +3,14 @@
 import secrets
 import string
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ackrep.catalog.v1 import catalog_pb2
-from cli import documents, tables
+from cli import documents, tables, upload
 from cli.client import Client
 from cli.context import Context, pass_context
 from cli.options import server_options, shared_options
@@ -166,20 +167,30 @@ def random_key(used: set[str]) -> str:
 
 
 @click.command()
+@click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
 @server_options
 @shared_options
 @pass_context
-def sync(context: Context) -> None:
-    """Read the data repository again and say what is in it."""
+def sync(context: Context, *, path: Path | None) -> None:
+    """Read the data repository again and say what is in it.
+
+    A deployed system reads its own source; with PATH, or --repository and a folder, it is sent
+    that working copy as a revision of its own, which does not become the current one.
+    """
+    start = None if path is None else path.resolve()
+    local = context.local_source(start=start)
 
     async def work(client: Client) -> None:
-        revision = await client.sync()
+        if context.deployed and local is not None:
+            revision = await upload.uploaded(client, local, screen=context.screen)
+        else:
+            revision = await client.sync()
         if context.json:
             click.echo(documents.line(documents.of_named(revision)))
             return
         context.screen.print(tables.facts(revision_rows(revision)))
 
-    context.run(work, reading=True)
+    context.run(work, start=start, reading=True)
 
 
 def revision_rows(revision: catalog_pb2.Revision) -> list[tuple[str, RenderableType | str]]:
