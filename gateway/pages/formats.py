@@ -104,6 +104,11 @@ def day(written: str) -> str:
     return written[:10] if re.match(r"\d{4}-\d\d-\d\dT", written) else written
 
 
+def person(written: str) -> str:
+    """Leaves the address out of a person as metadata has it; an address alone stays."""
+    return re.sub(r"\s*<[^<>]*>\s*$", "", written) or written
+
+
 FILTERS: dict[str, Any] = {
     "iso": iso,
     "ago": ago,
@@ -116,5 +121,6 @@ FILTERS: dict[str, Any] = {
     "counted": count,
     "day": day,
     "ticks": ticks,
+    "person": person,
 }
 """What templates may use."""

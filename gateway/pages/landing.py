@@ -54,8 +54,12 @@ async def landing(request: Request) -> Response:
                 scheduler_pb2.ListRunsRequest(page_size=5), timeout=_TIMEOUT
             ),
         )
+        few = whole.total_size <= members.FEW_ENTITIES
+        while few and whole.next_page_token:
+            more = await _search(upstream, "", size=members.PAGE, token=whole.next_page_token)
+            whole.results.extend(more.results)
+            whole.next_page_token = more.next_page_token
         entities = [result.entity for result in whole.results]
-        few = whole.total_size <= members.PAGE
         names = [entity.name for entity in entities if entity.checkable] if few else []
         checks = await latest.newest_checks(upstream, names)
         balance = (
@@ -87,10 +91,17 @@ async def landing(request: Request) -> Response:
 
 
 async def _search(
-    upstream: Upstream, condition: str, *, size: int, entities: Sequence[str] = ()
+    upstream: Upstream,
+    condition: str,
+    *,
+    size: int,
+    token: str = "",
+    entities: Sequence[str] = (),
 ) -> search_pb2.SearchEntitiesResponse:
     return await upstream.search.SearchEntities(
-        search_pb2.SearchEntitiesRequest(filter=condition, page_size=size, entities=entities),
+        search_pb2.SearchEntitiesRequest(
+            filter=condition, page_size=size, page_token=token, entities=entities
+        ),
         timeout=_TIMEOUT,
     )
 

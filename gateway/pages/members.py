@@ -9,6 +9,8 @@ from gateway.upstream import Upstream
 
 PAGE = 200
 """Largest page of a search."""
+FEW_ENTITIES = 400
+"""A repository with at most so many is shown whole, by type."""
 _MOST = 10_000
 
 

@@ -37,12 +37,13 @@ class Concepts:
 
     @property
     def roots(self) -> Sequence[str]:
-        """Those without a superclass here."""
-        return [
-            name
-            for name, concept in self.by_name.items()
+        """Those without a superclass here, the one with the most entities first."""
+        roots = [
+            concept
+            for concept in self.by_name.values()
             if not any(parent in self.by_name for parent in concept.parents)
         ]
+        return [one.name for one in sorted(roots, key=lambda one: -one.entity_count)]
 
 
 @dataclass

@@ -16,7 +16,7 @@ from gateway.context import context_of
 from gateway.pages import addresses, latest, words
 from gateway.pages import choices as asked
 from gateway.pages.choices import Choices
-from gateway.pages.members import PAGE, grouped
+from gateway.pages.members import FEW_ENTITIES, PAGE, grouped
 from gateway.pages.moments import moment_of
 from gateway.pages.narrowing import FEW, Narrowing, narrowing_of
 from gateway.pages.rendering import page
@@ -107,9 +107,23 @@ async def _answer(
     """Searches; says also whether everything found fits one page, to be shown by type."""
     if not choices.query and not token:
         whole = await _search(upstream, choices, narrowing, size=PAGE)
-        if whole.total_size <= PAGE:
+        if whole.total_size <= FEW_ENTITIES:
+            await _complete(upstream, choices, narrowing, whole)
             return whole, True
     return await _search(upstream, choices, narrowing, size=_PAGE_SIZE, token=token), False
+
+
+async def _complete(
+    upstream: Upstream,
+    choices: Choices,
+    narrowing: Narrowing,
+    whole: search_pb2.SearchEntitiesResponse,
+) -> None:
+    """Adds the further pages to the first one."""
+    while whole.next_page_token:
+        more = await _search(upstream, choices, narrowing, size=PAGE, token=whole.next_page_token)
+        whole.results.extend(more.results)
+        whole.next_page_token = more.next_page_token
 
 
 async def _search(

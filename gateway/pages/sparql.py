@@ -61,17 +61,16 @@ async def sparql(request: Request) -> Response:
     moment = await moment_of(request)
     query = request.query_params.get("query", "").replace("\r\n", "\n")
     with remote_errors():
-        concepts, some = await asyncio.gather(
+        concepts, solutions = await asyncio.gather(
             concepts_of(upstream, moment.name),
             upstream.search.SearchEntities(
                 search_pb2.SearchEntitiesRequest(
-                    page_size=1, filter="type = system_model", revision=moment.name
+                    page_size=1, filter="type = problem_solution", revision=moment.name
                 ),
                 timeout=TIMEOUT,
             ),
         )
-    key = some.results[0].entity.key if some.results else "UXMFA"
-    examples = _examples(concepts, key)
+    examples = _examples(concepts, solutions)
     answer, mistake = await _answer(upstream, query, moment) if query.strip() else (None, None)
     return page(
         request,
@@ -136,8 +135,18 @@ def _json_address(query: str, moment: Moment) -> str:
     return f"/v1/ontology:query?{urlencode(pairs)}"
 
 
-def _examples(concepts: Concepts, key: str) -> Sequence[Example]:
-    """Makes queries that have answers here: their concepts are the most used ones."""
+def _examples(
+    concepts: Concepts, solutions: search_pb2.SearchEntitiesResponse
+) -> Sequence[Example]:
+    """Makes queries that have answers here: of what is used most."""
+    key = solutions.results[0].entity.key if solutions.results else "UXMFA"
+    tagged = [
+        one.value.removeprefix(addresses.TAG_PREFIX)
+        for facet in solutions.facets
+        for one in facet.values
+        if facet.field == "tag" and one.value.startswith(addresses.TAG_PREFIX)
+    ]
+    solving = next((name for name in tagged if f"concepts/{name}" in concepts.by_name), "")
     used = sorted(
         (one for one in concepts.by_name.values() if one.tag and one.entity_count),
         key=lambda one: (-one.entity_count, one.concept_id),
@@ -172,11 +181,12 @@ def _examples(concepts: Concepts, key: str) -> Sequence[Example]:
                 f"  ?entity P:has_ontology_based_tag P:i{middle}.\n}}\nORDER BY ?entity",
             )
         )
+    if solving:
         found.append(
             Example(
-                f"Problem solutions about {_words(tags[0])}",
+                f"Problem solutions with {_words(solving)}",
                 "SELECT ?entity\nWHERE {\n  ?entity rdf:type P:ACKREP_ProblemSolution.\n"
-                f"  ?entity P:has_ontology_based_tag P:i{tags[0]}.\n}}",
+                f"  ?entity P:has_ontology_based_tag P:i{solving}.\n}}",
             )
         )
     if len(tags) > 1:

@@ -1,5 +1,6 @@
 """Search over the made-up repository: plain, but with ranks, facets, snippets and corrections."""
 
+import asyncio
 import difflib
 import re
 from collections import Counter
@@ -19,9 +20,12 @@ class FakeSearch(search_pb2_grpc.SearchServiceServicer):
     def __init__(self, catalog: FakeCatalog) -> None:
         self._catalog = catalog
         self.seen: list[search_pb2.SearchEntitiesRequest] = []
+        self.pauses: dict[str, float] = {}
+        """Seconds that a search for some words takes."""
 
     async def SearchEntities(self, request: Any, context: Any) -> search_pb2.SearchEntitiesResponse:
         self.seen.append(request)
+        await asyncio.sleep(self.pauses.get(request.query, 0))
         found = [
             entity
             for entity in self._catalog.entities.values()

@@ -135,7 +135,7 @@ async def test_many_relations(client: httpx.AsyncClient, services: FakeServices)
     whole = services.catalog._whole
     edges = [
         catalog_pb2.Relation(
-            field="compatible_environment", entity=f"entities/K{n:04}", title=f"Model {n}", type=1
+            field="compatible_environment", entity=f"entities/K{n:04}", title=f"Model {n}"
         )
         for n in range(9000)
     ]
