@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
 from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc
@@ -32,7 +33,7 @@ BLOCK = re.compile(r"^```sparql\n(.*?)^```\n→ ([^\n]+)$", re.MULTILINE | re.DO
 class System:
     """A catalog, and stubs for it."""
 
-    def __init__(self, channel: rpc.grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel) -> None:
         self.ontology = stubs.OntologyServiceStub(channel)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
 
