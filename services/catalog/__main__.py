@@ -57,6 +57,7 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
         ref=configuration.ref,
         git=git,
         timeout=configuration.fetch_timeout,
+        largest=configuration.fetch_bytes,
     )
     await git.open()
     async with (

@@ -29,6 +29,7 @@ _CONFIGURATION: Final = """\
 \tsafecrlf = false
 \tquotePath = false
 \tcompression = 1
+\tbigFileThreshold = 32m
 [gc]
 \tauto = 0
 [maintenance]
@@ -48,7 +49,10 @@ _CONFIGURATION: Final = """\
 \tallow = always
 [submodule]
 \trecurse = false
+[http]
+\tfollowRedirects = false
 [fetch]
+\tunpackLimit = 1
 \trecurseSubmodules = false
 \twriteCommitGraph = false
 [init]
@@ -59,6 +63,7 @@ _CONFIGURATION: Final = """\
 """
 _READ: Final = 1024 * 1024
 _KEPT_CHANGES: Final = 10_000
+_KEPT_ERRORS: Final = 8 * 1024 * 1024
 _UNSAFE_SEGMENTS: Final = {b"", b".", b".."}
 
 
@@ -130,10 +135,21 @@ class Git:
         environment: Mapping[str, str] | None = None,
         stdin: int | None = PIPE,
         directory: Path | None = None,
+        largest_file: int = 0,
     ) -> Process:
-        """Starts git as the leader of its own process group, with pipes."""
+        """Starts git as the leader of its own process group, with pipes.
+
+        Args:
+            arguments: What git is told.
+            environment: All its variables; those of `environment` by default.
+            stdin: Its standard input.
+            directory: Where it runs.
+            largest_file: Bytes of the largest file that it may write; 0 means any.
+        """
+        limited = ("/bin/sh", "-c", 'ulimit -f "$0" && exec "$@"', str(largest_file // 512))
         try:
             return await asyncio.create_subprocess_exec(
+                *(limited if largest_file else ()),
                 "git",
                 *arguments,
                 stdin=stdin,
@@ -155,11 +171,13 @@ class Git:
         timeout: float = 600.0,  # noqa: ASYNC109  # the process has to be killed with its children
         accept: Sequence[int] = (0,),
         directory: Path | None = None,
+        largest_file: int = 0,
+        most_output: int = 0,
     ) -> bytes:
-        """Runs git to its end and returns its standard output.
+        """Runs git to its end and returns its standard output, at most `most_output` bytes of it.
 
         Raises:
-            GitError: Its exit status is not among the accepted.
+            GitError: Its exit status is not among the accepted, or it says more than it may.
             UnavailableError: It took longer than `timeout` seconds.
         """
         output, _ = await self.run_verbose(
@@ -169,6 +187,8 @@ class Git:
             timeout=timeout,
             accept=accept,
             directory=directory,
+            largest_file=largest_file,
+            most_output=most_output,
         )
         return output
 
@@ -180,6 +200,8 @@ class Git:
         timeout: float = 600.0,  # noqa: ASYNC109  # as `run`
         accept: Sequence[int] = (0,),
         directory: Path | None = None,
+        largest_file: int = 0,
+        most_output: int = 0,
     ) -> tuple[bytes, str]:
         """As `run`, and returns what it wrote to standard error too."""
         process = await self.start(
@@ -187,12 +209,13 @@ class Git:
             environment=environment,
             stdin=PIPE if given else DEVNULL,
             directory=directory,
+            largest_file=largest_file,
         )
         try:
             async with asyncio.timeout(timeout):
                 output, errors, _ = await asyncio.gather(
-                    reader_of(process.stdout).read(),
-                    reader_of(process.stderr).read(),
+                    _all_of(reader_of(process.stdout), most=most_output),
+                    _first_of(reader_of(process.stderr)),
                     _feed(process, given),
                 )
                 await process.wait()
@@ -248,6 +271,25 @@ def parse_changes(output: bytes) -> list[TreeChange]:
             modes[new] = int(new, 8)
         changes.append(TreeChange(path, modes[old], line[15:55], modes[new], line[56:96]))
     return changes
+
+
+async def _all_of(stream: asyncio.StreamReader, *, most: int) -> bytes:
+    if not most:
+        return await stream.read()
+    found = bytearray()
+    while data := await stream.read(_READ):
+        found += data
+        if len(found) > most:
+            raise GitError(-1, f"it says more than {most} bytes")
+    return bytes(found)
+
+
+async def _first_of(stream: asyncio.StreamReader) -> bytes:
+    """What comes first of a stream, as far as it is kept; a remote can say as much as it likes."""
+    found = bytearray()
+    while data := await stream.read(_READ):
+        found += data[: _KEPT_ERRORS - len(found)]
+    return bytes(found)
 
 
 async def end(process: Process) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.errors import SourceError
+from services.errors import InvalidArgumentError, SourceError
 
 _ID: Final = re.compile(r"[0-9a-f]{40}")
 _MAX_LINKS: Final = 5
@@ -178,3 +178,19 @@ def _common(directory: Path) -> Path:
     except OSError:
         return directory
     return (directory / text).resolve()
+
+
+def check_ref(ref: str) -> None:
+    """Refuses what is no plain name of a branch, tag or commit.
+
+    Raises:
+        InvalidArgumentError: It could mean something else to git.
+    """
+    if ref and (
+        not REF.fullmatch(ref)
+        or ".." in ref
+        or "//" in ref
+        or "/." in ref
+        or ref.endswith(("/", ".", ".lock"))
+    ):
+        raise InvalidArgumentError(f"{ref[:100]!r} is no name of a branch, tag or commit")

@@ -22,6 +22,8 @@ class Settings:
     """SQLAlchemy URL (sqlite+aiosqlite or postgresql+asyncpg); empty means SQLite in `state`."""
     fetch_timeout: float = 120.0
     """Seconds that reading a remote source may take."""
+    fetch_bytes: int = 4 * 1024**3
+    """Bytes that reading a remote source may bring at a time."""
     file_bytes: int = 64 * 1024**2
     """Largest file of an entity that is handed out by itself, in bytes."""
     archive_bytes: int = 1024**3

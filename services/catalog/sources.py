@@ -6,44 +6,32 @@ Whatever it is, its present state ends up as a git tree in the catalog's own obj
 import os
 import re
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from services.catalog.domain.entities import OBJECT_ID, Revision
 from services.catalog.git import Git, GitError
 from services.catalog.ignore_rules import IgnoreRules
 from services.catalog.importing import Import
 from services.catalog.ports import Snapshot, Source
+from services.catalog.remotes import LARGEST_FETCH, UrlSource, remote_of
 from services.catalog.repositories import (
-    REF,
     Repository,
     bare_repository,
+    check_ref,
     enclosing_repository,
     is_git_directory,
 )
 from services.catalog.surroundings import Surroundings
 from services.catalog.worktree import WorkTree
-from services.errors import InvalidArgumentError, NotFoundError, SourceError, UnavailableError
+from services.errors import InvalidArgumentError, NotFoundError, SourceError
 
-SCHEMES: Final = ("https", "ssh", "git", "file")
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SCP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9_][A-Za-z0-9_.-]*:[^:-].*")
-_FETCHED: Final = "refs/ackrep/fetched"
-_UNKNOWN_REF: Final = ("couldn't find remote ref", "not our ref")
-_UNREADABLE: Final = (
-    *_UNKNOWN_REF,
-    "Authentication failed",
-    "Permission denied",
-    "could not read Username",
-    "not found",
-    "does not appear to be a git repository",
-    "does not exist",
-)
-"""What git says where trying again would not help."""
+_FILE: Final = "file://"
 
 
-def source_of(text: str, *, ref: str, git: Git, timeout: float) -> Source:
+def source_of(
+    text: str, *, ref: str, git: Git, timeout: float, largest: int = LARGEST_FETCH
+) -> Source:
     """The source that a setting names.
 
     Args:
@@ -51,57 +39,23 @@ def source_of(text: str, *, ref: str, git: Git, timeout: float) -> Source:
         ref: Branch, tag or commit; empty means the working tree, or HEAD where there is none.
         git: The catalog's own store.
         timeout: Seconds that reading from a URL may take.
+        largest: Bytes that reading from a URL may bring at a time.
 
     Raises:
         InvalidArgumentError: The path, URL or ref is of a kind that is refused.
     """
     check_ref(ref)
     if not text or text.startswith("-") or any(ord(character) < 32 for character in text):
-        raise InvalidArgumentError(f"{text!r} is no path or URL of a data repository")
-    scheme = _SCHEME.match(text)
-    if scheme is None:
-        if _SCP.fullmatch(text) and not Path(text).exists():
-            return UrlSource(text, ref=ref, git=git, timeout=timeout)
-        if "::" in text and not Path(text).exists():
-            raise InvalidArgumentError(f"{text!r}: remote helpers are refused; use a URL")
-        return LocalSource(Path(text).expanduser(), ref=ref, git=git)
-    if scheme[1].lower() not in SCHEMES:
-        raise InvalidArgumentError(
-            f"the scheme {scheme[1]} is refused; data repositories are read over "
-            f"{', '.join(SCHEMES)}"
-        )
-    parts = urlsplit(text)
-    if scheme[1].lower() == "file":
-        if parts.netloc not in ("", "localhost"):
+        raise InvalidArgumentError(f"{text[:100]!r} is no path or URL of a data repository")
+    if text.lower().startswith(_FILE):
+        host, slash, path = text[len(_FILE) :].partition("/")
+        if host.lower() not in ("", "localhost"):
             raise InvalidArgumentError(f"{text!r} names another machine; use ssh:// or https://")
-        return LocalSource(Path(parts.path), ref=ref or "HEAD", git=git)
-    if not parts.hostname or parts.hostname.startswith("-"):
-        raise InvalidArgumentError(f"{without_credentials(text)!r} names no host")
-    return UrlSource(text, ref=ref, git=git, timeout=timeout)
-
-
-def check_ref(ref: str) -> None:
-    """Refuses what is no plain name of a branch, tag or commit.
-
-    Raises:
-        InvalidArgumentError: It could mean something else to git.
-    """
-    if ref and (
-        not REF.fullmatch(ref)
-        or ".." in ref
-        or "//" in ref
-        or "/." in ref
-        or ref.endswith(("/", ".", ".lock"))
-    ):
-        raise InvalidArgumentError(f"{ref[:100]!r} is no name of a branch, tag or commit")
-
-
-def without_credentials(url: str) -> str:
-    """A URL without user name and password, fit for logs and pages."""
-    if not _SCHEME.match(url):
-        return url
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        return LocalSource(Path(slash + path), ref=ref or "HEAD", git=git)
+    # A folder may be called like a remote, but never like a URL.
+    if ("://" in text or not Path(text).exists()) and (remote := remote_of(text)) is not None:
+        return UrlSource(remote, ref=ref, git=git, timeout=timeout, largest=largest)
+    return LocalSource(Path(os.path.expanduser(text)), ref=ref, git=git)  # noqa: PTH111  # never fails
 
 
 class LocalSource:
@@ -198,62 +152,3 @@ class LocalSource:
         if len(found) != 2:
             raise GitError(1, f"{named} is no commit")
         return found[0], found[1]
-
-
-class UrlSource:
-    """A repository on another machine, fetched without history."""
-
-    def __init__(self, url: str, *, ref: str, git: Git, timeout: float) -> None:
-        self._url = url
-        self._shown = without_credentials(url)
-        self._ref = ref
-        self._git = git
-        self._timeout = timeout
-
-    async def snapshot(self, *, ref: str = "") -> Snapshot:
-        """As the port says."""
-        check_ref(ref)
-        wanted = ref or self._ref
-        try:
-            await self._git.run(
-                "fetch",
-                "--quiet",
-                "--depth=1",
-                "--no-tags",
-                "--no-recurse-submodules",
-                "--no-write-fetch-head",
-                "--force",
-                "--",
-                self._url,
-                f"+{wanted or 'HEAD'}:{_FETCHED}",
-                timeout=self._timeout,
-            )
-            output = await self._git.run(
-                "rev-parse", f"{_FETCHED}^{{commit}}", f"{_FETCHED}^{{tree}}"
-            )
-        except GitError as error:
-            if ref and any(words in error.output for words in _UNKNOWN_REF):
-                raise NotFoundError(
-                    f"{self._shown} has no branch, tag or commit {ref}", ref=ref
-                ) from error
-            raise self._explained(error, wanted) from error
-        commit, tree = output.decode().split()
-        assert OBJECT_ID.fullmatch(tree)  # noqa: S101  # our store is a SHA-1 one
-        path = self._shown.rstrip("/").rpartition(":" if _SCP.fullmatch(self._url) else "/")[2]
-        return Snapshot(
-            revision=Revision(
-                tree=tree,
-                commit=commit,
-                base_commit=commit,
-                source=self._shown,
-                ref=wanted,
-                title=PurePosixPath(path).name.removesuffix(".git"),
-            )
-        )
-
-    def _explained(self, error: GitError, ref: str) -> SourceError | UnavailableError:
-        said = error.output.replace(self._url, self._shown)
-        message = f"cannot fetch {ref or 'HEAD'} from {self._shown}: {said}"
-        if any(words in said for words in _UNREADABLE):
-            return SourceError(message, source=self._shown)
-        return UnavailableError(message, source=self._shown)

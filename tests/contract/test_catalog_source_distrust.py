@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.catalog.git import Git
-from services.catalog.sources import source_of, without_credentials
+from services.catalog.sources import source_of
 from services.errors import InvalidArgumentError
 from tests.git_repositories import (
     ENVIRON,
@@ -144,9 +144,3 @@ async def test_refused_refs(git: Git, ref: str, tmp_path: Path) -> None:
     """Refs that git could take for an option or an expression are refused."""
     with pytest.raises(InvalidArgumentError):
         source_of(str(tmp_path), ref=ref, git=git, timeout=1.0)
-
-
-def test_credentials_are_cut() -> None:
-    """Sources are shown without credentials."""
-    assert "https://host/x.git" == without_credentials("https://me:secret@host/x.git")
-    assert "git@host:x.git" == without_credentials("git@host:x.git")

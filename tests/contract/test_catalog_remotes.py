@@ -1,0 +1,433 @@
+"""Remotes are not trusted: neither their addresses nor what answers there. With real git."""
+
+import base64
+import contextlib
+import http.server
+import os
+import socket
+import ssl
+import subprocess
+import threading
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.catalog.git import Git
+from services.catalog.remotes import UrlSource, remote_of
+from services.catalog.sources import LocalSource, source_of
+from services.errors import InvalidArgumentError, SourceError, UnavailableError
+from tests.git_repositories import ENVIRON, git_daemon, repository_at, store_at, user_git, write
+
+SECRET = "s3cret/pass%40"  # of these tests
+
+
+class LenientGit(Git):
+    """Believes the certificates of tests."""
+
+    def environment(
+        self, *, alternates: Path | None = None, extra: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """As without certificates."""
+        return {
+            **super().environment(alternates=alternates, extra=extra),
+            "GIT_SSL_NO_VERIFY": "1",
+            "no_proxy": "127.0.0.1",
+        }
+
+
+@pytest.fixture
+async def git(tmp_path: Path) -> Git:
+    """Our own store, empty."""
+    made = LenientGit((await store_at(tmp_path / "state")).directory.parent)
+    await made.open()
+    return made
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A committed repository below a folder that is served."""
+    (tmp_path / "served").mkdir()
+    return repository_at(tmp_path / "served" / "data")
+
+
+# Addresses ----------------------------------------------------------------------------------------
+
+REFUSED = [
+    "",
+    "-",
+    "--upload-pack=touch x",
+    "-u./x",
+    "ext::sh -c 'touch x'",
+    "ext::sh",
+    "fd::17",
+    "transport::address",
+    "user@ext::x",
+    "http://example.org/x.git",
+    "HTTP://example.org/x.git",
+    "ftp://example.org/x",
+    "ftps://example.org/x",
+    "git+ssh://example.org/x",
+    "ext://x",
+    "file://elsewhere/x.git",
+    "file://localhost@elsewhere/x.git",
+    "https://",
+    "https:///x",
+    "https://:443/x",
+    "https://@/x",
+    "https://-x/x",
+    "https://x-/x",
+    "https://exa mple.org/x",
+    "https://example.org/x y",
+    "https://example.org/\nx",
+    "https://example.org\t/x",
+    "https://example.org/\x7f",
+    "https://example.org\\@evil.example/x",
+    "https://a@b@example.org/x",
+    "https://a:b@c:d@example.org/x",
+    "https://example.org:port/x",
+    "https://example.org:99999/x",
+    "https://[::1/x",
+    "https://[evil]/x",
+    "https://exämple.org/x",
+    "https://%65xample.org/x",
+    "https://user:s3cret%0Ax@example.org/x",
+    "https://example.org/" + "x" * 3000,
+    "ssh://-oProxyCommand=touch%20x/x",
+    "ssh://%2doProxyCommand=touch/x",
+    "ssh://-oProxyCommand=touch@example.org/x",
+    "ssh://%2doProxyCommand=touch@example.org/x",
+    "ssh://user:s3cret@example.org/x",
+    "ssh://us%20er@example.org/x",
+    "git@example.org:x y",
+    "git@example.org:x\\y",
+    "git://$(touch x)/x",
+    "git://`touch x`/x",
+]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_addresses_that_are_refused(text: str, tmp_path: Path) -> None:
+    """Options, programs, other protocols and doubtful hosts never reach git."""
+    with pytest.raises(InvalidArgumentError) as caught:
+        source_of(text, ref="", git=Git(tmp_path), timeout=1.0)
+    assert "s3cret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-oProxyCommand=touch@example.org:x",
+        "git@-oProxyCommand=touch:x",
+        "-git@example.org:x",
+        "git@example.org:-x",
+        "example.org:x",
+        "git @example.org:x",
+        "./git@example.org:x",
+    ],
+)
+def test_what_is_no_address_is_a_path(text: str, tmp_path: Path) -> None:
+    """What looks like an address without being one is at most the name of a folder."""
+    with contextlib.suppress(InvalidArgumentError):
+        assert isinstance(source_of(text, ref="", git=Git(tmp_path), timeout=1.0), LocalSource)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "shown", "title"),
+    [
+        (
+            "https://me:secret@Host.example:8443/group/data.git/?private_token=1#x",
+            "https://host.example:8443/group/data.git/",
+            "https://Host.example:8443/group/data.git/",
+            "data",
+        ),
+        ("https://token@host/data", "https://host/data", "https://host/data", "data"),
+        ("HTTPS://host/data", "https://host/data", "https://host/data", "data"),
+        ("https://[::1]:1/data", "https://[::1]:1/data", "https://[::1]:1/data", "data"),
+        ("ssh://git@host:22/data", "ssh://git@host:22/data", "ssh://host:22/data", "data"),
+        ("git://me:secret@host/data", "git://host/data", "git://host/data", "data"),
+        ("git@host:group/data.git", "git@host:group/data.git", "git@host:group/data.git", "data"),
+        ("https://host/--upload-pack=x", *["https://host/--upload-pack=x"] * 2, "--upload-pack=x"),
+    ],
+)
+def test_addresses_that_are_taken(text: str, url: str, shown: str, title: str) -> None:
+    """Git and people are given the address without its secrets."""
+    remote = remote_of(text)
+
+    assert remote is not None
+    assert (url, shown, title) == (remote.url, remote.shown, remote.title)
+    assert "secret" not in repr(remote)
+
+
+def test_a_folder_never_stands_for_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder may be called like `git@host:x`, and is taken then; a URL is always one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("git@host:x", "https:/host/x", "ext::sh"):
+        Path(name).mkdir(parents=True)
+    git = Git(tmp_path)
+
+    assert isinstance(source_of("git@host:x", ref="", git=git, timeout=1.0), LocalSource)
+    assert isinstance(source_of("ext::sh", ref="", git=git, timeout=1.0), LocalSource)
+    assert isinstance(source_of("https://host/x", ref="", git=git, timeout=1.0), UrlSource)
+
+
+REFS = [
+    *("-", "--", "--all", "--upload-pack=touch x", "-x", "+main", "^main", "main^", "main~1"),
+    *("a..b", "a:b", ":b", "a^{tree}", "@{-1}", "main@{1}", "a b", "a//b", "a/.b", ".a", "a."),
+    *("x.lock", "refs/*", "*", "a?", "[a]", "a\\b", "a\nb", "a\0b", "a\x7f", "$(touch x)", "`x`"),
+    "x" * 300,
+]
+
+
+@pytest.mark.parametrize("ref", REFS)
+async def test_refs_that_are_refused(git: Git, repository: Path, ref: str) -> None:
+    """Whatever git could take for an option, a pattern or an expression is refused."""
+    with git_daemon(repository.parent) as port:
+        url = f"git://127.0.0.1:{port}/data"
+        with pytest.raises(InvalidArgumentError):
+            source_of(url, ref=ref, git=git, timeout=20.0)
+        if ref:
+            with pytest.raises(InvalidArgumentError):
+                await source_of(url, ref="", git=git, timeout=20.0).snapshot(ref=ref)
+
+
+# What answers -------------------------------------------------------------------------------------
+
+
+def calls_of(git: Git, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes git's commands from now on."""
+    seen: list[str] = []
+    run = git.run_verbose
+
+    async def noting(*arguments: str, **options: Any) -> tuple[bytes, str]:
+        seen.append(arguments[0])
+        return await run(*arguments, **options)
+
+    monkeypatch.setattr(git, "run_verbose", noting)
+    return seen
+
+
+async def test_what_did_not_change_is_not_fetched(
+    git: Git, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unchanged branch, tag or commit costs no fetch, also after a restart; a change does."""
+    user_git(repository, "tag", "-a", "v1", "-m", "first")
+    user_git(repository, "branch", "other/main")
+    commit = user_git(repository, "rev-parse", "HEAD")
+    seen = calls_of(git, monkeypatch)
+    with git_daemon(repository.parent) as port:
+        url = f"git://127.0.0.1:{port}/data"
+        for ref in ("", "main", "v1", "refs/heads/main", commit):
+            first = await source_of(url, ref=ref, git=git, timeout=20.0).snapshot()
+            seen.clear()
+            assert first == await source_of(url, ref=ref, git=git, timeout=20.0).snapshot()
+            assert "fetch" not in seen
+        source = source_of(url, ref="main", git=git, timeout=20.0)
+        before = await source.snapshot()
+        write(repository, {"new": "1"})
+        user_git(repository, "add", ".")
+        user_git(repository, "commit", "-q", "-m", "second")
+        after = await source.snapshot()
+        assert user_git(repository, "rev-parse", "HEAD") == after.revision.commit
+        tagged = (await source.snapshot(ref="v1")).revision
+        assert (before.revision.commit, "v1") == (tagged.commit, tagged.ref)
+        assert after == await source.snapshot()
+
+
+async def test_a_fetch_is_bounded(git: Git, repository: Path) -> None:
+    """A remote that sends more than it may, or nothing at all, is left, and the error says why."""
+    write(repository, {"large": os.urandom(3_000_000)})
+    user_git(repository, "add", ".")
+    user_git(repository, "commit", "-q", "-m", "large")
+    with git_daemon(repository.parent) as port:
+        url = f"git://127.0.0.1:{port}/data"
+        small = source_of(url, ref="", git=git, timeout=20.0, largest=1_000_000)
+        with pytest.raises(SourceError, match="larger than 1000000 bytes"):
+            await small.snapshot()
+        assert (await source_of(url, ref="", git=git, timeout=20.0).snapshot()).revision.commit
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"git://127.0.0.1:{silent.getsockname()[1]}/data"
+        with pytest.raises(UnavailableError, match=r"longer than 0\.5 s"):
+            await source_of(url, ref="", git=git, timeout=0.5).snapshot()
+
+
+async def test_no_submodule_is_fetched(git: Git, repository: Path, tmp_path: Path) -> None:
+    """A submodule that a remote names is neither fetched nor looked at."""
+    inner = repository_at(tmp_path / "inner")
+    user_git(
+        repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub2"
+    )
+    user_git(repository, "commit", "-q", "-m", "a submodule")
+    with git_daemon(repository.parent) as port:
+        source = source_of(f"git://127.0.0.1:{port}/data", ref="", git=git, timeout=20.0)
+        await source.snapshot()
+    assert not (git.directory / "modules").exists()
+    inner_commit = user_git(inner, "rev-parse", "HEAD")
+    known = await git.run("cat-file", "-e", inner_commit, accept=(0, 1, 128))
+    assert b"" == known
+
+
+class Forge(http.server.BaseHTTPRequestHandler):
+    """Redirects, or serves git over https to who knows the password."""
+
+    protocol_version = "HTTP/1.1"
+    redirect = ""
+    root = Path()
+    seen: list[tuple[str, str]]
+
+    def do_GET(self) -> None:
+        """Answers one request."""
+        self.seen.append((self.path, self.headers.get("authorization", "")))
+        if self.redirect:
+            self.send_response(302)
+            self.send_header("location", self.redirect)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return
+        expected = base64.b64encode(f"me:{SECRET}".encode()).decode()
+        if self.headers.get("authorization") != f"Basic {expected}":
+            self.send_response(401)
+            self.send_header("www-authenticate", 'Basic realm="forge"')
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        done = subprocess.run(
+            ["git", "http-backend"],
+            input=body,
+            check=True,
+            capture_output=True,
+            env={
+                **ENVIRON,
+                "GIT_PROJECT_ROOT": str(self.root),
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "PATH_INFO": path,
+                "QUERY_STRING": query,
+                "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("content-type", ""),
+                "GIT_PROTOCOL": self.headers.get("git-protocol", ""),
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "safe.directory",
+                "GIT_CONFIG_VALUE_0": "*",
+            },
+        )
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        self.send_response(200)
+        for line in head.decode().split("\r\n"):
+            name, _, value = line.partition(": ")
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET  # noqa: N815  # the base class's word
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's word
+        """Says nothing."""
+
+
+@contextlib.contextmanager
+def forge(folder: Path, *, root: Path, redirect: str = "") -> Iterator[tuple[int, type[Forge]]]:
+    """An https server on loopback."""
+    key = folder / "key.pem"
+    if not key.exists():
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+                *("-subj", "/CN=localhost", "-keyout", str(key)),
+                *("-out", str(folder / "certificate.pem")),
+            ],
+            check=True,
+            capture_output=True,
+        )
+    kind = type("OneForge", (Forge,), {"redirect": redirect, "root": root, "seen": []})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1], kind
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+async def test_secrets_stay_secret(
+    git: Git, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password reaches its host alone: no argument of a process, no message, no revision."""
+    arguments: list[str] = []
+    start = git.start
+
+    async def noting(*given: str, **options: Any) -> Any:
+        arguments.extend(given)
+        return await start(*given, **options)
+
+    monkeypatch.setattr(git, "start", noting)
+    with forge(tmp_path, root=repository.parent) as (port, seen):
+        quoted = urllib.parse.quote(SECRET, safe="")
+        good = source_of(f"https://me:{quoted}@127.0.0.1:{port}/data", ref="", git=git, timeout=20)
+        revision = (await good.snapshot()).revision
+        bad = source_of(f"https://me:{quoted}x@127.0.0.1:{port}/data", ref="v", git=git, timeout=20)
+        with pytest.raises(SourceError) as caught:
+            await bad.snapshot()
+    assert user_git(repository, "rev-parse", "HEAD") == revision.commit
+    assert f"https://127.0.0.1:{port}/data" == revision.source
+    assert any(authorization for _, authorization in seen.seen)
+    for text in (*arguments, caught.value.message, str(revision)):
+        assert SECRET not in text
+        assert quoted not in text
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://127.0.0.1:{port}/data/info/refs?service=git-upload-pack",
+        "http://127.0.0.1:{port}/data",
+        "git://127.0.0.1:{port}/data",
+        "file:///etc/passwd",
+        "ext::sh -c 'touch x'",
+    ],
+)
+async def test_redirections_are_not_followed(
+    git: Git, repository: Path, tmp_path: Path, target: str
+) -> None:
+    """A remote cannot send us elsewhere, into our own network for example; the error says so."""
+    with (
+        forge(tmp_path, root=repository.parent) as (elsewhere, missed),
+        forge(tmp_path, root=tmp_path, redirect=target.format(port=elsewhere)) as (port, _),
+    ):
+        source = source_of(f"https://127.0.0.1:{port}/data", ref="", git=git, timeout=20.0)
+        with pytest.raises(SourceError, match="redirections are not followed"):
+            await source.snapshot()
+    assert [] == missed.seen
+
+
+async def test_what_a_remote_says_is_cut(git: Git, tmp_path: Path) -> None:
+    """Long answers and terminal codes of a remote do not reach logs and pages."""
+    said = "\x1b[31m" + "x" * 100_000
+    message = f"ERR {said}"
+    line = f"{len(message) % 65000 + 4:04x}{message[: len(message) % 65000]}".encode()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(line)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        port = server.getsockname()[1]
+        source = source_of(f"git://127.0.0.1:{port}/data", ref="", git=git, timeout=20.0)
+        with pytest.raises((SourceError, UnavailableError)) as caught:
+            await source.snapshot()
+        thread.join(10)
+    assert caught.value.message.isprintable()
+    assert 1200 > len(caught.value.message)
