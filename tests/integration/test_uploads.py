@@ -38,6 +38,7 @@ class Far:
 
     repository: Path
     state: Path
+    address: str
     catalog: catalog_pb2_grpc.CatalogServiceStub
     content: content_pb2_grpc.ContentServiceStub
 
@@ -83,6 +84,7 @@ async def far_catalog(repository: Path, state: Path, *, database: str = "") -> A
         yield Far(
             repository,
             state,
+            f"127.0.0.1:{port}",
             catalog_pb2_grpc.CatalogServiceStub(channel),
             content_pb2_grpc.ContentServiceStub(channel),
         )
