@@ -17,6 +17,8 @@ from services.catalog.spelling import Vocabulary, nearest_keys
 MAX_REPLACEMENTS: Final = 3
 CACHED_BYTES: Final = 32 * 1024 * 1024
 """Memory for clauses that were asked before: pages, facets and typing ask them again and again."""
+QUICK_BYTES: Final = 200_000
+"""Places that are counted within a millisecond."""
 MIN_KEY_PART: Final = 3
 MAX_KEYS: Final = 50
 _KEY_LENGTH: Final = 5
@@ -102,7 +104,7 @@ class Meanings:
                 )
             else:
                 places = _Places({word: stored[word]} if word in stored else {}, {})
-            if forgiving and not await asyncio.to_thread(places.occur, view):
+            if forgiving and not places.occur(view):
                 places = await self._instead(word, written[number], view, open_ended=open_ended)
             if places.corrected:
                 replaced.append((written[number], tuple(places.exact)))
@@ -110,7 +112,7 @@ class Meanings:
             found.append(Found(tuple(places.exact.values()), tuple(places.longer.values())))
         return Meaning(
             slots=tuple(slots),
-            frequencies=await asyncio.to_thread(frequencies, view, found),
+            frequencies=await _counted(view, found),
             keys=_keys_in(clause),
             replaced=tuple(replaced),
         )
@@ -141,6 +143,14 @@ class Meanings:
         places = await self._index.places(candidates)
         found = [one for one in candidates if one in places and occurs(view, [places[one]])]
         return {one: places[one] for one in found[:MAX_REPLACEMENTS]}
+
+
+async def _counted(view: View, found: Sequence[Found]) -> Scores:
+    """Frequencies; where they take a while, calls of others are answered meanwhile."""
+    size = sum(len(part) for one in found for part in (*one.exact, *one.longer))
+    if size < QUICK_BYTES:
+        return frequencies(view, found)
+    return await asyncio.to_thread(frequencies, view, found)
 
 
 def _keys_in(clause: Clause) -> tuple[str, ...]:

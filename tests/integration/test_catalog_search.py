@@ -165,7 +165,7 @@ async def test_bad_requests(demo: System) -> None:
         ({"entities": ["entities/AAAAA"] * 10_001}, "10000"),
     ):
         with pytest.raises(InvalidArgumentError, match=words):
-            await demo.ask(**fields)  # type: ignore[arg-type]
+            await demo.ask(**fields)
     with pytest.raises(NotFoundError, match="0000"):
         await demo.ask("x", revision=f"revisions/{'0' * 40}")
     token = (await demo.ask("model", page_size=1)).next_page_token

@@ -52,13 +52,28 @@ def snippets_of(
     for field, texts in zip(FIELDS, texts_of(entity), strict=True):
         if len(found) == limit:
             break
-        text = " ".join(", ".join(texts)[:MAX_FIELD_CHARACTERS].split())
+        text = ", ".join(texts)[:MAX_FIELD_CHARACTERS]
+        if not text or (text.isascii() and not _may_hold(text, clauses)):
+            continue
+        text = " ".join(text.split())
         words = list(words_of(text))
         matched = set(_matched(words, clauses))
         if matched:
             marked = [word for number, word in enumerate(words) if number in matched]
             found.append(_cut(field, text, words, marked, width=width))
     return tuple(found)
+
+
+def _may_hold(text: str, clauses: Sequence[Sequence[Slot]]) -> bool:
+    """False where no clause can be in a text; much quicker than looking for its words."""
+    lower = text.lower()
+    return any(
+        all(
+            (slot.prefix and slot.prefix in lower) or any(word in lower for word in slot.words)
+            for slot in slots
+        )
+        for slots in clauses
+    )
 
 
 def _matched(words: Sequence[Word], clauses: Sequence[Sequence[Slot]]) -> Iterator[int]:
