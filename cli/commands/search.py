@@ -33,7 +33,7 @@ _LABELS: Final = {"short_description": ""}
 @click.option("--tag", multiple=True, help="Only entities with this tag; may be repeated.")
 @click.option("--creator", help="Part of a creator's name.")
 @click.option("--environment", help="Only entities whose checks run in it.")
-@click.option("--revision", metavar="TREE", help="As of an indexed revision: its git tree id.")
+@click.option("--revision", metavar="ID", help="As of an indexed commit or git tree.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
@@ -94,8 +94,8 @@ def _revision(text: str | None) -> str:
     tree = text.removeprefix("revisions/")
     if not _TREE.fullmatch(tree):
         raise InvalidArgumentError(
-            f"{text[:100]!r} is no revision: --revision takes the 40 digits of a git tree id, "
-            "as `ackrep sync --json` names it in `id`"
+            f"{text[:100]!r} is no revision: --revision takes the 40 digits of a commit or of a "
+            "git tree, as `ackrep sync --json` names it in `id`"
         )
     return f"revisions/{tree}"
 

@@ -6,7 +6,7 @@ from cli.main import ackrep, run
 
 COMMANDS = {
     "up", "status", "list", "show", "check", "watch", "cancel", "results", "runs", "lint", "key",
-    "sync",
+    "search", "sparql", "sync",
 }  # fmt: skip
 
 
