@@ -10,8 +10,9 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from services.catalog.domain.diagnostics import Diagnostic, shortened
+from services.catalog.domain.diagnostics import MAX_PATH, Diagnostic, shortened
 from services.catalog.domain.entities import METADATA_FILE, EntityType, Value, printable
+from services.catalog.domain.entry_checks import is_metadata
 from services.catalog.domain.schema import SCHEMA, Kind
 
 TYPE_FOLDERS: Final[Mapping[str, EntityType]] = {
@@ -102,7 +103,7 @@ def misplacement(path: str, type_: EntityType) -> tuple[str, str] | None:
     )
 
 
-def check_listing(folder: str, files: Iterable[str], *, key: str) -> Iterator[Diagnostic]:
+def check_listing(folder: str, files: Collection[str], *, key: str) -> Iterator[Diagnostic]:
     """What is wrong with the files of one entity among each other.
 
     Args:
@@ -110,17 +111,15 @@ def check_listing(folder: str, files: Iterable[str], *, key: str) -> Iterator[Di
         files: Paths of all files below it, relative to it.
         key: The entity's key.
     """
-    odd = []
-    for path in files:
-        if path.endswith(f"/{METADATA_FILE}"):
-            yield Diagnostic(
-                path=printable(f"{folder}/{path}"),
-                code="nested-entity",
-                message=f"this entity lies within the folder of {key}, which changes with it",
-                remedy=f"move it out of {shortened(printable(folder), 200)}",
-            )
-        if not _USUAL_NAME.fullmatch(path):
-            odd.append(path)
+    nested = [path for path in files if path.endswith(f"/{METADATA_FILE}") and is_metadata(path)]
+    for path in nested[:MAX_TOLD]:
+        yield Diagnostic(
+            path=printable(f"{folder}/{path}"),
+            code="nested-entity",
+            message=f"this entity lies within the folder of {key}, which changes with it",
+            remedy=f"move it out of {shortened(printable(folder), 200)}",
+        )
+    odd = [path for path in files if len(path) <= MAX_PATH and not _USUAL_NAME.fullmatch(path)]
     if odd:
         for one, other in clashes(files, odd)[:MAX_TOLD]:
             yield _clash(f"{folder}/{one}", other, key=key)
@@ -138,17 +137,22 @@ def clashes(paths: Iterable[str], odd: Collection[str]) -> list[tuple[str, str]]
         for part in _prefixes(path):
             by_form.setdefault(_form(part), set()).add(part)
     for path in paths:
-        for part in _prefixes(path):
-            if part in by_form:  # of usual names, the form is the name
-                by_form[part].add(part)
-    return sorted(
-        (one, other)
-        for parts in by_form.values()
-        if len(parts) > 1
-        for one in parts
-        for other in [min(parts - {one})]
-        if _form(posixpath.basename(one)) and posixpath.basename(one) != posixpath.basename(other)
-    )
+        if len(path) <= MAX_PATH:
+            for part in _prefixes(path):
+                if part in by_form:  # of usual names, the form is the name
+                    by_form[part].add(part)
+    found = []
+    for parts in by_form.values():
+        first, *others = sorted(parts)
+        pairs = [(first, others[0])] if others else []
+        pairs += [(other, first) for other in others]
+        # Folders that clash are told, not all that is in them too.
+        found += [(one, other) for one, other in pairs if _name(one) != _name(other)]
+    return sorted(found)
+
+
+def _name(path: str) -> str:
+    return posixpath.basename(path)
 
 
 def check_folders(folder: str, others: Collection[str], *, key: str) -> Iterator[Diagnostic]:

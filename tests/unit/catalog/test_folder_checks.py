@@ -1,5 +1,9 @@
 """Names that other systems cannot have, and folders that lie where nobody looks for them."""
 
+import itertools
+import time
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +90,23 @@ def test_names_that_clash(files: list[str], told: list[str]) -> None:
     found = [(one.code, one.path) for one in check_listing("f", files, key="AAAAA")]
 
     assert [("case-clash", f"f/{name}") for name in told] == found
+
+
+def test_hostile_listings_are_bounded() -> None:
+    """Thousands of names that clash, nest or never end take little time and few words."""
+    variants = ["".join(signs) for signs in itertools.product("aA", repeat=12)]
+    nested = [f"{number}/metadata.yml" for number in range(5_000)]
+    endless = ["A/" * 5_000 + str(number) for number in range(200)]
+    begin = time.process_time()
+    found = list(check_listing("f", [*variants, *nested, *endless], key="AAAAA"))
+
+    assert time.process_time() - begin < 2
+    assert {"nested-entity": 20, "case-clash": 20} == Counter(one.code for one in found)
+
+
+def test_templates_in_an_entity_are_none() -> None:
+    """A pattern for new entities in an entity's folder is no entity in an entity."""
+    assert [] == list(check_listing("f", ["x/_template/metadata.yml"], key="AAAAA"))
 
 
 @pytest.mark.parametrize("type_", EntityType)
