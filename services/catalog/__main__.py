@@ -123,6 +123,7 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
         following = [
             asyncio.create_task(one) for one in _following(configuration, source, synchronisation)
         ]
+        following.append(asyncio.create_task(search.follow(announcement.revisions())))
         try:
             async with rpc.serving(
                 address=configuration.address,

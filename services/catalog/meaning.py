@@ -88,6 +88,12 @@ class Meanings:
             self._kept.move_to_end(asked)
         return known
 
+    async def prepare(self, view: View) -> None:
+        """Reads the known words, where there may be new ones."""
+        if self._vocabulary_last < view.last_version:
+            self._vocabulary_last = view.last_version
+            self._vocabulary = Vocabulary(await self._index.vocabulary())
+
     async def _find(
         self, clause: Clause, written: Sequence[str], view: View, *, forgiving: bool
     ) -> Meaning:
@@ -132,9 +138,7 @@ class Meanings:
         """Words near to one that occurs nowhere, likeliest first, which do occur."""
         if len(word) >= MAX_WORD_CHARACTERS:
             return {}
-        if self._vocabulary_last != view.last_version:
-            self._vocabulary_last = view.last_version
-            self._vocabulary = Vocabulary(await self._index.vocabulary())
+        await self.prepare(view)
         candidates = await asyncio.to_thread(self._vocabulary.nearest, word, open_ended=open_ended)
         if not candidates and _looks_like_key(written):
             keys = [key.decode() for key in view.keys.tolist()]

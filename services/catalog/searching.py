@@ -2,8 +2,9 @@
 
 import asyncio
 import functools
+import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +18,8 @@ from services.catalog.domain.snippets import Snippet, snippets_of
 from services.catalog.meaning import Meaning, Meanings
 from services.catalog.ports import SearchIndex, Store
 from services.catalog.ranking import Scores, best, rank
+
+log = logging.getLogger(__name__)
 
 FACETS: Final = ("type", "tag", "creator", "environment")
 MAX_FACET_VALUES: Final = 50
@@ -127,9 +130,14 @@ class Search:
             ),
         )
 
-    async def warm(self, revision: Revision) -> None:
-        """Reads what searches of a revision need, so that the first one need not wait."""
-        await self._view(revision.tree)
+    async def follow(self, revisions: AsyncIterator[Revision]) -> None:
+        """Reads what searches need of each revision, so that none of them has to wait for it."""
+        async for revision in revisions:
+            try:
+                await self._meanings.prepare(await self._view(revision.tree))
+            except Exception:
+                # A search would meet the same, and can say so.
+                log.exception("a revision could not be prepared for searches")
 
     # Columns
 
