@@ -44,13 +44,17 @@ class Vocabulary:
         return sorted(found, key=lambda one: (-self._counts[one], one))[:MAX_CANDIDATES]
 
     def _continuing(self, word: str, slips: int) -> list[str]:
-        """Words with a beginning that is near."""
+        """Words with a beginning that is near, of those with the same first letter.
+
+        Who slips with the first letter sees it, and without this all words would have to be cut.
+        """
         beginnings: dict[str, list[str]] = {}
         for length, words in self._by_length.items():
             if length > len(word):
                 for one in words:
-                    for cut in (len(word) - 1, len(word), len(word) + 1):
-                        beginnings.setdefault(one[:cut], []).append(one)
+                    if one[0] == word[0]:
+                        for cut in (len(word) - 1, len(word), len(word) + 1):
+                            beginnings.setdefault(one[:cut], []).append(one)
         near = _near(word, beginnings, slips)
         return list({one for beginning in near for one in beginnings[beginning]})
 
