@@ -66,6 +66,7 @@ def view_message(view: EntityView) -> pb.Entity:
     message = entity_message(view.placed, view.revision)
     message.references.extend(relation_messages(view.references))
     message.referrers.extend(relation_messages(view.referrers))
+    message.referrer_count = view.referrer_count
     message.metadata.CopyFrom(struct_message(view.placed))
     message.files.extend(file_message(entry) for entry in view.files)
     return message

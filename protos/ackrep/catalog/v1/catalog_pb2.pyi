@@ -163,6 +163,7 @@ class Entity(_message.Message):
     REFERRERS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
+    REFERRER_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `entities/{KEY}`; the key is 5 characters of `[A-Z0-9]`."""
     key: _builtins.str
@@ -193,6 +194,8 @@ class Entity(_message.Message):
     """True if a check can run it."""
     environment: _builtins.str
     """Environment its checks run in, `environments/{name}`; empty where not checkable or unknown."""
+    referrer_count: _builtins.int
+    """How many relations to it there are."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tags; ontology classes begin with `ocse:`."""
@@ -203,7 +206,9 @@ class Entity(_message.Message):
 
     @_builtins.property
     def referrers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Relation]:
-        """Which entities refer to it."""
+        """Which entities refer to it, ordered by key: the first 1000 of `referrer_count`. Entities refer
+        to the environment that they run in (`compatible_environment`) also where they do not name it.
+        """
 
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
@@ -236,10 +241,11 @@ class Entity(_message.Message):
         referrers: _abc.Iterable[Global___Relation] | None = ...,
         metadata: _struct_pb2.Struct | None = ...,
         files: _abc.Iterable[Global___File] | None = ...,
+        referrer_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkable", b"checkable", "creation_date", b"creation_date", "creator", b"creator", "environment", b"environment", "estimated_runtime", b"estimated_runtime", "files", b"files", "key", b"key", "metadata", b"metadata", "name", b"name", "notes", b"notes", "path", b"path", "references", b"references", "referrers", b"referrers", "revision", b"revision", "short_description", b"short_description", "tags", b"tags", "title", b"title", "tree", b"tree", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkable", b"checkable", "creation_date", b"creation_date", "creator", b"creator", "environment", b"environment", "estimated_runtime", b"estimated_runtime", "files", b"files", "key", b"key", "metadata", b"metadata", "name", b"name", "notes", b"notes", "path", b"path", "references", b"references", "referrer_count", b"referrer_count", "referrers", b"referrers", "revision", b"revision", "short_description", b"short_description", "tags", b"tags", "title", b"title", "tree", b"tree", "type", b"type", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -500,7 +506,8 @@ class GetRevisionRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`revisions/{id}`: a git tree id or commit id, whole or at least 7 digits of it, or `current`.
-    Wherever a request names a revision, it may do so in any of these ways.
+    Wherever a request names a revision, it may do so in any of these ways. Fails with `NOT_FOUND`
+    where no indexed revision begins so, and `INVALID_ARGUMENT` where several do.
     """
     def __init__(
         self,
@@ -619,7 +626,7 @@ class GetEntityRequest(_message.Message):
     name: _builtins.str
     """`entities/{KEY}`."""
     revision: _builtins.str
-    """`revisions/{tree id}`; empty means the current one."""
+    """`revisions/{id}`; empty means the current one."""
     def __init__(
         self,
         *,
@@ -654,7 +661,7 @@ class ListEntitiesRequest(_message.Message):
     `text` (part of title, key, description or tags).
     """
     revision: _builtins.str
-    """`revisions/{tree id}`; empty means the current one."""
+    """`revisions/{id}`; empty means the current one."""
     def __init__(
         self,
         *,
@@ -718,7 +725,7 @@ class ListDiagnosticsRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the page before."""
     revision: _builtins.str
-    """`revisions/{tree id}`; empty means the current one."""
+    """`revisions/{id}`; empty means the current one."""
     entity: _builtins.str
     """Only those of one entity, `entities/{KEY}`; empty means all."""
     def __init__(
@@ -780,7 +787,7 @@ class GetClosureRequest(_message.Message):
     entity: _builtins.str
     """`entities/{KEY}`."""
     revision: _builtins.str
-    """`revisions/{tree id}`; empty means the current one."""
+    """`revisions/{id}`; empty means the current one."""
     def __init__(
         self,
         *,
@@ -806,7 +813,7 @@ class ListAffectedEntitiesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     base_revision: _builtins.str
-    """Revision before, `revisions/{tree id}`."""
+    """Revision before, `revisions/{id}`."""
     revision: _builtins.str
     """Revision after; empty means the current one."""
     page_size: _builtins.int
