@@ -11,7 +11,7 @@ from services.catalog.domain.queries import Clause, Query
 from services.catalog.domain.snippets import Slot
 from services.catalog.domain.words import MAX_WORD_CHARACTERS
 from services.catalog.ports import SearchIndex
-from services.catalog.ranking import Found, Scores, frequencies, occurs
+from services.catalog.ranking import Found, Scores, frequencies, occurrences
 from services.catalog.spelling import Vocabulary, nearest_keys
 
 MAX_REPLACEMENTS: Final = 3
@@ -37,6 +37,11 @@ class Meaning:
     replaced: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Words, as written, that occur nowhere, with the ones that are tried in their place."""
 
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return self.frequencies.nbytes + 2_000
+
 
 @dataclass(frozen=True)
 class _Places:
@@ -48,7 +53,8 @@ class _Places:
     corrected: bool = False
 
     def occur(self, view: View) -> bool:
-        return occurs(view, [*self.exact.values(), *self.longer.values()])
+        stored = (*self.exact.values(), *self.longer.values())
+        return any(occurrences(view, places) for places in stored)
 
 
 class Meanings:
@@ -61,6 +67,7 @@ class Meanings:
     def __init__(self, index: SearchIndex) -> None:
         self._index = index
         self._kept: OrderedDict[tuple[object, ...], Meaning] = OrderedDict()
+        self._kept_bytes = 0
         self._vocabulary = Vocabulary({})
         self._vocabulary_last = 0
 
@@ -81,9 +88,12 @@ class Meanings:
         known = self._kept.get(asked)
         if known is None:
             known = await self._find(clause, written, view, forgiving=forgiving)
-            self._kept[asked] = known
-            while len(self._kept) * view.size * 8 > CACHED_BYTES and len(self._kept) > 1:
-                self._kept.popitem(last=False)
+            if asked not in self._kept:  # unless somebody asked the same meanwhile
+                self._kept[asked] = known
+                self._kept_bytes += known.size
+            while self._kept_bytes > CACHED_BYTES:
+                _, dropped = self._kept.popitem(last=False)
+                self._kept_bytes -= dropped.size
         else:
             self._kept.move_to_end(asked)
         return known
@@ -145,7 +155,9 @@ class Meanings:
             near = await asyncio.to_thread(nearest_keys, written.upper(), keys)
             candidates = [key.lower() for key in near]
         places = await self._index.places(candidates)
-        found = [one for one in candidates if one in places and occurs(view, [places[one]])]
+        # By how often they stand in this revision, so that later ones do not change its pages.
+        often = {one: occurrences(view, places[one]) for one in candidates if one in places}
+        found = sorted((one for one in often if often[one]), key=lambda one: -often[one])
         return {one: places[one] for one in found[:MAX_REPLACEMENTS]}
 
 

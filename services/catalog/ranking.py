@@ -53,11 +53,9 @@ def numbers(parts: Sequence[bytes]) -> Numbers:
     return np.frombuffer(b"".join(parts), "<i8").astype(np.int64, copy=False)
 
 
-def occurs(view: View, parts: Sequence[bytes]) -> bool:
-    """Whether words stand anywhere in a revision."""
-    return any(
-        bool((view.rows(numbers([part]) >> VERSION_SHIFT) != NOWHERE).any()) for part in parts
-    )
+def occurrences(view: View, places: bytes) -> int:
+    """How often a word stands in a revision."""
+    return int(np.count_nonzero(view.rows(numbers([places]) >> VERSION_SHIFT) != NOWHERE))
 
 
 def rank(
