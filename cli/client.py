@@ -113,6 +113,25 @@ class Client:
             catalog_pb2.GetRevisionRequest(name="revisions/current"),
         )
 
+    async def watch_revisions(self) -> AsyncIterator[catalog_pb2.Revision]:
+        """The current revision, and each that becomes current; survives a lost connection.
+
+        Raises:
+            UnavailableError: The connection stays lost.
+        """
+        patience = _Patience()
+        while True:
+            try:
+                with _errors("catalog"):
+                    async for revision in self._catalog.WatchCurrentRevision(
+                        catalog_pb2.WatchCurrentRevisionRequest(), wait_for_ready=True
+                    ):
+                        patience.renew()
+                        yield revision
+                raise UnavailableError("the catalog ended the stream")
+            except UnavailableError as error:
+                await patience.wait_after(error, self.system)
+
     async def entity(self, key: str) -> catalog_pb2.Entity:
         """One entity, in full."""
         return await self._call(

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cli import broker, children
 from cli.children import Child, Spec
+from cli.source import Source
 from cli.state import FileLock, StateDirectory, System
 from services import logs
 from services.errors import Error, UnavailableError
@@ -32,6 +33,7 @@ LOST = 75
 DEFAULT_PAGE_PORT = 8642
 _REMNANTS_SECONDS = 30.0
 _START_SECONDS = 90.0
+_REMOTE_POLL_SECONDS = 60.0
 _HOST = "127.0.0.1"
 
 
@@ -230,6 +232,8 @@ class EmbeddedSystem:
             f"ACKREP_{name.upper()}_ADDRESS": address[name],
             **service_settings(name, folder=folder, wishes=self._wishes),
         }
+        if name == "catalog":
+            settings |= following_settings(self._wishes)
         inherit = [self._inherited]
         if name == "gateway":
             settings["ACKREP_GATEWAY_LISTENER"] = str(self._pages.fileno())
@@ -337,6 +341,9 @@ def service_settings(name: str, *, folder: Path, wishes: Wishes) -> dict[str, st
             "ACKREP_CATALOG_DATABASE": f"sqlite+aiosqlite:///{folder / 'catalog.sqlite'}",
             "ACKREP_CATALOG_SOURCE": wishes.location,
             "ACKREP_CATALOG_REF": wishes.ref,
+            # A command that borrows the folder for a moment has nothing to follow.
+            "ACKREP_CATALOG_WATCH": "0",
+            "ACKREP_CATALOG_POLL": "0",
         }
     if name == "scheduler":
         return {
@@ -359,6 +366,17 @@ def service_settings(name: str, *, folder: Path, wishes: Wishes) -> dict[str, st
             ),
         }
     return {}
+
+
+def following_settings(wishes: Wishes) -> dict[str, str]:
+    """How the catalog of a system that stays learns of changes, unless somebody decided that."""
+    local = Source(location=wishes.location, ref=wishes.ref).is_local
+    return {
+        "ACKREP_CATALOG_WATCH": os.environ.get("ACKREP_CATALOG_WATCH", "1"),
+        "ACKREP_CATALOG_POLL": os.environ.get(
+            "ACKREP_CATALOG_POLL", "0" if local else f"{_REMOTE_POLL_SECONDS:g}"
+        ),
+    }
 
 
 if __name__ == "__main__":

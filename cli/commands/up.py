@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 
 import click
 from rich.text import Text
@@ -11,7 +12,7 @@ from ackrep.runner.v1 import runner_pb2
 from ackrep.scheduler.v1 import scheduler_pb2
 from cli import checking, documents, embedded, tables
 from cli.client import Client
-from cli.commands.reading import revision_rows
+from cli.commands.reading import revision_label, revision_rows
 from cli.context import Context, interruptible, pass_context
 from cli.options import backend_options, shared_options
 from cli.state import StateDirectory, System
@@ -55,7 +56,12 @@ def up(context: Context, *, check_all: bool, exit_when_done: bool, port: int | N
                 # Entities may be broken on purpose; that is no failure of `up`.
                 return outcome.code if outcome.code == BROKEN else 0
         async with interruptible() as stop:
-            await _stay(stop, StateDirectory.of(where))
+            telling = asyncio.create_task(_tell_changes(context, client, revision))
+            try:
+                await _stay(stop, StateDirectory.of(where))
+            finally:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
         return 0
 
     try:
@@ -79,6 +85,21 @@ async def _stay(stop: asyncio.Event, state: StateDirectory) -> None:
                 raise UnavailableError(
                     reason or f"the system has ended; see {state.logs}"
                 ) from None
+
+
+async def _tell_changes(context: Context, client: Client, known: catalog_pb2.Revision) -> None:
+    """Says in one line what became current, as often as that happens."""
+    async for revision in client.watch_revisions():
+        if (revision.name, revision.commit) == (known.name, known.commit):
+            continue
+        known = revision
+        if context.json:
+            click.echo(documents.line({"revision": documents.of_named(revision)}))
+            continue
+        text = Text(f"{time.strftime('%H:%M:%S')}  revision {revision_label(revision)}", "dim")
+        text.append(f": {revision.entity_count} entities")
+        text.append(f", {revision.error_count} errors", "red" if revision.error_count else "")
+        context.screen.print(text, soft_wrap=True)
 
 
 def _say_pages(context: Context, system: System) -> None:

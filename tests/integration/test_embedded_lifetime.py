@@ -158,3 +158,18 @@ def _parent(folder: Path) -> int:
         return int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
     except OSError:
         return 0
+
+
+def test_up_says_what_changed(project: Project) -> None:
+    """A file that is saved while the system is up is indexed by itself, and told in one line."""
+    with up(project) as process:
+        assert process.stdout is not None
+        entity = project.root / "problem_solutions/nomin"
+        (entity / "more.txt").write_text("1")
+        first = json.loads(process.stdout.readline())["revision"]
+        (entity / "metadata.yml").write_text("key: [")
+        second = json.loads(process.stdout.readline())["revision"]
+
+    assert first["name"] != second["name"]
+    assert second["errorCount"] > first["errorCount"]
+    assert second["entityCount"] < first["entityCount"]
