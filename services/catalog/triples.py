@@ -143,7 +143,7 @@ class OxigraphGraphs:
                     *(sys.executable, "-P", "-m", "services.catalog.triples_worker"),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                    env=_environment(),
                 )
                 self._reading = asyncio.create_task(self._read(self._process))
             return self._process
@@ -197,6 +197,12 @@ class OxigraphGraphs:
             process.kill()
         if self._reading is not None:
             await asyncio.wait([self._reading])
+
+
+def _environment() -> dict[str, str]:
+    """That of ours without settings: the other process has no use for tokens and addresses."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ACKREP_")}
+    return {**own, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def _term(fields: list[Any]) -> Term:

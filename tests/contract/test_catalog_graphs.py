@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -262,6 +263,17 @@ async def test_queries_reach_nothing(graphs: OxigraphGraphs) -> None:
             await ask(graphs, f"SELECT * {{ SERVICE <http://127.0.0.1:{port}/> {{ ?a ?b ?c }} }}")
         with pytest.raises(TimeoutError):
             server.accept()
+
+
+async def test_the_process_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the catalog, such as its token and its database, stay with the catalog."""
+    monkeypatch.setenv("ACKREP_TOKEN", "very secret")
+    async with OxigraphGraphs() as graphs:
+        await graphs.load("tree", ontology(PLANTS), batches(*ENTITIES))
+        variables = Path(f"/proc/{pids(graphs)[0]}/environ").read_bytes()
+
+    assert b"PATH=" in variables
+    assert b"ACKREP_TOKEN" not in variables
 
 
 # Life -------------------------------------------------------------------------------------
