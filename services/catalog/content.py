@@ -94,15 +94,9 @@ class Content:
                 size=str(entry.size),
                 limit=str(self._file_bytes),
             )
-        stream = aiter(self._objects.stream([entry.id], chunk=CHUNK_BYTES))
-        _, first = await anext(stream)
-        kind = media.source_type(entry.path, first.data)
-
-        async def pieces() -> AsyncIterator[bytes]:
-            yield first.data
-            async for _, chunk in stream:
-                yield chunk.data
-
+        pieces = self._pieces(entry)
+        first = await anext(pieces)
+        kind = media.source_type(entry.path, first)
         yield Download(
             etag=f'"{entry.id}"',
             content_type=kind,
@@ -111,8 +105,19 @@ class Content:
             ),
             size=entry.size,
             cache_control=IMMUTABLE if tree == revision.tree else REVALIDATE,
-            pieces=pieces(),
+            pieces=_rejoined(first, pieces),
         )
+
+    async def _pieces(self, entry: TreeEntry) -> AsyncIterator[bytes]:
+        if entry.size > CHUNK_BYTES:
+            async for _, chunk in self._objects.stream([entry.id], chunk=CHUNK_BYTES):
+                yield chunk.data
+            return
+        # At once, so that nothing is left half-read where only the beginning is wanted.
+        contents = await self._objects.blobs([entry.id], limit=CHUNK_BYTES)
+        if entry.id not in contents:
+            raise NotFoundError(f"the catalog does not hold the blob {entry.id}", blob=entry.id)
+        yield contents[entry.id]
 
     @contextlib.asynccontextmanager
     async def archive(self, key: str, format_: Format, *, tree: str) -> AsyncIterator[Download]:
@@ -191,6 +196,12 @@ class Content:
                     waiting.clear()
         archive.finish()
         yield bytes(waiting) + archive.taken()
+
+
+async def _rejoined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 def _find(path: str, files: Sequence[TreeEntry]) -> TreeEntry | None:
