@@ -313,8 +313,8 @@ def parse_entries(listing: bytes) -> list[TreeEntry]:
 
 def is_safe(path: bytes) -> bool:
     """Whether a path of a tree stays below it and out of anybody's `.git`."""
-    if b".." not in path and b"." not in path[:1] and b"/." not in path and b"//" not in path:
-        return True
+    if b"/." not in path and b"//" not in path and path[:1] not in {b".", b"/"}:
+        return path[-1:] != b"/"
     return not any(part in _UNSAFE_SEGMENTS or part.lower() == b".git" for part in path.split(b"/"))
 
 
