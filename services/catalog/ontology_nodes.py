@@ -11,7 +11,7 @@ from services.catalog.domain.diagnostics import Problem
 from services.catalog.domain.documents import Position
 from services.catalog.domain.ontology_documents import FactValue, Name, Value
 
-MAX_VALUES: Final = 200_000
+MAX_VALUES: Final = 500_000
 """Values of one file, aliases expanded; more is a YAML bomb."""
 MAX_DEPTH: Final = 50
 MAX_PROBLEMS: Final = 1_000
