@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.occurrences import Occurrences
 from services.catalog.search_tables import BLOCK_BYTES, places, vocabulary
+from services.catalog.sql_writing import insert
 from services.catalog.tables import versions
 
 _BLOCK_VERSIONS: Final = 50_000
@@ -79,10 +80,7 @@ async def _add_places(
             ),
             part,
         )
-    # Values go to the driver as they are: twice as fast, and the columns are in this order.
-    insert = str(sa.insert(places).compile(dialect=connection.dialect))
-    for part in _parts(fresh):
-        await connection.exec_driver_sql(insert, part)
+    await insert(connection, places, fresh)
 
 
 async def _unfilled(connection: AsyncConnection, words: Sequence[str]) -> dict[str, Any]:
@@ -103,7 +101,7 @@ async def _add_vocabulary(connection: AsyncConnection, named: dict[str, int]) ->
         query = sa.select(vocabulary.c.word).where(vocabulary.c.word.in_(part))
         known.update(await connection.scalars(query))
     more = [{"w": word, "more": count} for word, count in named.items() if word in known]
-    new = [{"word": word, "count": count} for word, count in named.items() if word not in known]
+    new = [(word, count) for word, count in named.items() if word not in known]
     for part in _parts(more):
         await connection.execute(
             sa.update(vocabulary)
@@ -111,8 +109,7 @@ async def _add_vocabulary(connection: AsyncConnection, named: dict[str, int]) ->
             .values(count=vocabulary.c.count + sa.bindparam("more")),
             part,
         )
-    for part in _parts(new):
-        await connection.execute(sa.insert(vocabulary), part)
+    await insert(connection, vocabulary, new)
 
 
 def _parts(items: Sequence[Any]) -> list[Any]:
