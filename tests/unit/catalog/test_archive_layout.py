@@ -131,6 +131,9 @@ def test_names_of_bytes() -> None:
     assert {"bad\\xff": "the name is no UTF-8"} == found.left_out
 
 
+DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)", re.IGNORECASE)
+
+
 def is_harmless(name: str) -> bool:
     """Whether Windows takes a path for what it is: relative, downwards, writable."""
     path = PureWindowsPath(name)
