@@ -1,8 +1,9 @@
 """What is meant by the words of a query: places of words, longer words, keys, and near words."""
 
 import asyncio
+import functools
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -149,16 +150,32 @@ class Meanings:
         if len(word) >= MAX_WORD_CHARACTERS:
             return {}
         await self.prepare(view)
-        candidates = await asyncio.to_thread(self._vocabulary.nearest, word, open_ended=open_ended)
-        if not candidates and _looks_like_key(written):
-            keys = [key.decode() for key in view.keys.tolist()]
-            near = await asyncio.to_thread(nearest_keys, written.upper(), keys)
-            candidates = [key.lower() for key in near]
-        places = await self._index.places(candidates)
-        # By how often they stand in this revision, so that later ones do not change its pages.
-        often = {one: occurrences(view, places[one]) for one in candidates if one in places}
-        found = sorted((one for one in often if often[one]), key=lambda one: -often[one])
-        return {one: places[one] for one in found[:MAX_REPLACEMENTS]}
+        found = await self._occurring(view, self._vocabulary.nearest, word)
+        if not found and open_ended:
+            found = await self._occurring(view, self._vocabulary.continuing, word)
+        if not found and _looks_like_key(written):
+            found = await self._occurring(view, functools.partial(_near_keys, view), written)
+        return found
+
+    async def _occurring(
+        self, view: View, near: Callable[[str], list[list[str]]], word: str
+    ) -> Mapping[str, bytes]:
+        """The nearest words of those that occur in a revision; most frequent in it first.
+
+        Words of other revisions are in the vocabulary too, but must not change its answers.
+        """
+        for group in await asyncio.to_thread(near, word):
+            places = await self._index.places(group)
+            often = {one: occurrences(view, places[one]) for one in group if one in places}
+            found = sorted((one for one in often if often[one]), key=lambda one: (-often[one], one))
+            if found:
+                return {one: places[one] for one in found[:MAX_REPLACEMENTS]}
+        return {}
+
+
+def _near_keys(view: View, written: str) -> list[list[str]]:
+    keys = [key.decode() for key in view.keys.tolist()]
+    return [[key.lower() for key in nearest_keys(written.upper(), keys)]]
 
 
 async def _counted(view: View, found: Sequence[Found]) -> Scores:
