@@ -1,7 +1,7 @@
 """What a search filters and counts by, held in memory as columns of numbers.
 
 A row is an entity of one revision; rows are in the order of keys. A hundred thousand entities take
-about 10 MB, and a condition or a count over all of them less than a millisecond, which no query of
+about 10 MB, and a condition or a count over all of them about a millisecond, which no query of
 a database comes near.
 """
 
