@@ -138,7 +138,11 @@ async def _follow(surroundings: Surroundings, watched: FolderEvents, reading: _R
     """Reads after each change that matters; returns when the folder is another one."""
     while not surroundings.replaced:
         changes = await watched.next(timeout=_LOOK_SECONDS)
-        if changes is None or surroundings.replaced:
+        if surroundings.replaced:
+            continue
+        if changes is None:
+            if reading.failures:
+                await reading()
             continue
         changes = await _settled(surroundings, watched, changes)
         new = changes.new_folders
