@@ -26,6 +26,8 @@ from services.errors import (
 
 _IDLE_SECONDS: Final = 120.0
 """An upload that sends nothing for so long has been given up by its client."""
+_PATH_BYTES: Final = 128 * 1024 * 1024
+"""Most bytes of all paths together: they are in memory while the upload lasts."""
 _LONGEST_TEXT: Final = 500
 _NAMED: Final = 5
 """So many paths an error names."""
@@ -185,6 +187,7 @@ class _Upload:
         self._limits = limits
         self._first: Manifest | None = None
         self._files: list[ManifestFile] = []
+        self._path_bytes = 0
         self._names: dict[str, bytes] | None = None
         """A path of each blob, once the manifest is whole."""
         self._lacking: set[str] = set()
@@ -211,6 +214,11 @@ class _Upload:
             _check_words(part)
             self._first = part
         self._files += part.files
+        self._path_bytes += sum(len(file.path) for file in part.files)
+        if self._path_bytes > _PATH_BYTES:
+            raise ResourceExhaustedError(
+                f"all paths together have more than {_PATH_BYTES} bytes", limit=str(_PATH_BYTES)
+            )
         if len(self._files) > self._limits.files:
             raise ResourceExhaustedError(
                 f"the tree has more than {self._limits.files} files "
