@@ -58,7 +58,7 @@ _INDEXER_DIED: Final = "fatal: fetch-pack: invalid index-pack output"
 """All that git says where the program that writes the pack was ended for its size."""
 _HELPER: Final = (
     '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" '
-    '"$ACKREP_REMOTE_USER" "$ACKREP_REMOTE_PASSWORD"; }; f'
+    '"$REMOTE_USER" "$REMOTE_PASSWORD"; }; f'
 )
 """Tells git the secret of an address, from the environment, for that host alone."""
 
@@ -267,8 +267,8 @@ class UrlSource:
                 "GIT_CONFIG_COUNT": "1",
                 "GIT_CONFIG_KEY_0": f"credential.{self._remote.origin}.helper",
                 "GIT_CONFIG_VALUE_0": _HELPER,
-                "ACKREP_REMOTE_USER": self._remote.user,
-                "ACKREP_REMOTE_PASSWORD": self._remote.password,
+                "REMOTE_USER": self._remote.user,
+                "REMOTE_PASSWORD": self._remote.password,
             }
         return self._git.environment(extra=extra)
 
