@@ -55,15 +55,18 @@ class FakeContent(content_pb2_grpc.ContentServiceServicer):
             yield HttpBody(content_type=kind, data=content)
             return
         await context.send_initial_metadata(tuple(self.metadata.items()))
+        whole = False
         try:
             for index, piece in enumerate(pieces):
                 yield HttpBody(content_type="" if index else kind, data=piece)
                 self.sent += len(piece)
             if self.stalls:
                 await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
+            whole = True
+        finally:
+            # A call that is cancelled while a piece is being sent only drops this generator.
+            if not whole:
+                self.cancelled.set()
         if self.breaks:
             raise UnavailableError("the disk is gone")
 
