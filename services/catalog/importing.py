@@ -12,6 +12,7 @@ from services.catalog.git import Git, GitError
 _FEW: Final = 1000
 _SMALL: Final = 32 * 1024 * 1024
 """So many objects of so many bytes are kept one by one; more become a pack of their own."""
+_LARGE: Final = 256 * 1024
 
 
 class Import:
@@ -138,7 +139,8 @@ class Import:
             path = self._git.directory / "objects" / name[:2] / name[2:]
             path.parent.mkdir(exist_ok=True)
             scratch = path.with_name(f"tmp_{name[2:]}")
-            scratch.write_bytes(zlib.compress(data, 1))
+            # Large folders are ids for the most part, which compressing only costs time.
+            scratch.write_bytes(zlib.compress(data, 1 if len(data) < _LARGE else 0))
             scratch.chmod(0o444)
             scratch.replace(path)
 

@@ -146,6 +146,9 @@ class Indexing:
         finally:
             reader.stop()
         self._contents = contents
+        if not delta.base:
+            # Looking for garbage among a million objects that stay would halt all calls meanwhile.
+            gc.freeze()
 
 
 @contextlib.contextmanager

@@ -66,18 +66,22 @@ def groups_from(starts: Iterable[str], edges: Edges) -> Iterator[tuple[str, ...]
     for start in starts:
         if start in number:
             continue
-        work = [(start, iter(edges(start)))]
+        needed = edges(start)
+        if not needed:
+            continue  # most need nothing
+        work = [(start, needed, iter(needed))]
         number[start] = low[start] = len(number)
         path.append(start)
         on_path.add(start)
         while work:
-            key, others = work[-1]
+            key, needed, others = work[-1]
             for other in others:
                 if other not in number:
                     number[other] = low[other] = len(number)
                     path.append(other)
                     on_path.add(other)
-                    work.append((other, iter(edges(other))))
+                    further = edges(other)
+                    work.append((other, further, iter(further)))
                     break
                 if other in on_path:
                     low[key] = min(low[key], number[other])
@@ -91,7 +95,7 @@ def groups_from(starts: Iterable[str], edges: Edges) -> Iterator[tuple[str, ...]
                     while group[-1] != key:
                         group.append(path.pop())
                     on_path.difference_update(group)
-                    if len(group) > 1 or key in edges(key):
+                    if len(group) > 1 or key in needed:
                         yield tuple(sorted(group))
 
 

@@ -16,17 +16,16 @@ from services.catalog.domain.entities import (
 
 TEMPLATE_FOLDER: Final = "_template"
 """Folders that begin with `_` and end so hold patterns for new entities, and are skipped."""
+_METADATA: Final = f"/{METADATA_FILE}"
 MAX_LINK_BYTES: Final = 4096
 """Longer link targets are no paths."""
 
 
 def is_metadata(path: str) -> bool:
     """Whether a file makes its folder an entity, templates left out."""
-    return (
-        path.endswith(METADATA_FILE)
-        and posixpath.basename(path) == METADATA_FILE
-        and not (("/_" in path or path[0] == "_") and _in_template(path))
-    )
+    if not path.endswith(_METADATA) and path != METADATA_FILE:
+        return False
+    return not (("/_" in path or path[0] == "_") and _in_template(path))
 
 
 def _in_template(path: str) -> bool:
