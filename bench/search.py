@@ -78,7 +78,7 @@ def queries(entities: Synthetic, *, rounds: int) -> Queries:
                 "phrase of common words": (f'"{frequent} {other}"', ""),
                 "tag": (f"ocse:{class_name(int(300 * chance.random() ** 2))}", ""),
                 "key": (chance.choice(entities.keys), ""),
-                "misspelt word": (
+                "misspelt word (found by ours alone)": (
                     f"{seldom[:cut]}{seldom[cut + 1]}{seldom[cut]}{seldom[cut + 2 :]}",
                     "",
                 ),
@@ -94,7 +94,7 @@ def queries(entities: Synthetic, *, rounds: int) -> Queries:
         "phrase of common words",
         "tag",
         "key",
-        "misspelt word",
+        "misspelt word (found by ours alone)",
         "common word, filtered",
         "filter only",
     )
