@@ -16,6 +16,7 @@ from services.errors import Error, InvalidArgumentError, UnavailableError
 from services.runner import runtime_bundle
 from services.runner.app import RunnerApp
 from services.runner.attempt import Surroundings
+from services.runner.audit import Audit
 from services.runner.dispatch import CatalogRepository, SchedulerDispatch
 from services.runner.domain import PoolPolicy
 from services.runner.environments import Environments
@@ -63,7 +64,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             bus.connected(settings.nats, token=settings.token, name=f"runner {settings.id}")
         )
         repository = CatalogRepository(await _channel(stack, settings.catalog, settings.token))
+        audit = Audit(
+            backend,
+            pool,
+            every=settings.audit_every,
+            idle=lambda: slots.free == slots.count,
+        )
         around = Surroundings(
+            audit=audit,
             runner=runner,
             dispatch=SchedulerDispatch(
                 await _channel(stack, settings.scheduler, settings.token),
@@ -95,7 +103,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             ),
             slots=slots,
         )
-        app = RunnerApp(worker=worker, pool=pool, backend=backend, environments=environments)
+        app = RunnerApp(
+            worker=worker, pool=pool, backend=backend, environments=environments, audit=audit
+        )
         await stack.enter_async_context(
             rpc.serving(
                 address=settings.address,
@@ -106,18 +116,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 services=[_NAME],
             )
         )
-        async with _running(worker, pool, app, settings):
+        async with _running(worker, pool, app, audit, settings):
             await stop.wait()
             log.info("stopping")
 
 
 @contextlib.asynccontextmanager
 async def _running(
-    worker: Worker, pool: Pool, app: RunnerApp, settings: Settings
+    worker: Worker, pool: Pool, app: RunnerApp, audit: Audit, settings: Settings
 ) -> AsyncIterator[None]:
     """Runs the loops; on leaving, heartbeats go on until nothing is held any more."""
     registered = asyncio.create_task(_start(worker))
     upkeep = asyncio.create_task(pool.maintain())
+    auditing = asyncio.create_task(audit.run())
     warming = asyncio.create_task(_warm(app, settings.warm))
     try:
         yield
@@ -125,12 +136,13 @@ async def _running(
         loops = registered.result() if registered.done() else []
         registered.cancel()
         warming.cancel()
+        auditing.cancel()
         for loop in loops[:1]:
             loop.cancel()  # no more jobs
         await worker.hand_back(seconds=settings.drain_seconds)
         for task in (*loops, upkeep):
             task.cancel()
-        await asyncio.gather(*loops, upkeep, warming, registered, return_exceptions=True)
+        await asyncio.gather(*loops, upkeep, warming, auditing, registered, return_exceptions=True)
 
 
 async def _start(worker: Worker) -> list[asyncio.Task[None]]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from services.errors import EnvironmentUnavailableError, NotFoundError
+from services.runner.audit import Audit
 from services.runner.domain import Definition
 from services.runner.environments import Environments
 from services.runner.pool import Pool
@@ -23,6 +24,9 @@ class RunnerStatus:
     checks: list[str]
     draining: bool
     workplaces: list[PlaceStatus]
+    audits: int = 0
+    differences: tuple[str, ...] = ()
+    """What audits found, latest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +41,19 @@ class RunnerApp:
     """The use cases of the runner's own service."""
 
     def __init__(
-        self, *, worker: Worker, pool: Pool, backend: Backend, environments: Environments
+        self,
+        *,
+        worker: Worker,
+        pool: Pool,
+        backend: Backend,
+        environments: Environments,
+        audit: Audit | None = None,
     ) -> None:
         self._worker = worker
         self._pool = pool
         self._backend = backend
         self._environments = environments
+        self._audit = audit
 
     def runner(self, name: str) -> RunnerStatus:
         """The runner. Raises NotFoundError if it is another one that is asked for."""
@@ -56,6 +67,8 @@ class RunnerApp:
             checks=self._worker.checks,
             draining=self._worker.draining,
             workplaces=self._pool.statuses(),
+            audits=self._audit.done if self._audit else 0,
+            differences=tuple(reversed(self._audit.differences)) if self._audit else (),
         )
 
     async def environments(self) -> list[tuple[Definition, EnvironmentStatus]]:

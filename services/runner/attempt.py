@@ -21,10 +21,10 @@ from services.errors import (
     StaleAttemptError,
     UnavailableError,
 )
+from services.runner.audit import Audit, Sample
 from services.runner.domain import (
     Artefact,
     Assignment,
-    CheckLimits,
     Definition,
     Report,
     WorkplaceInfo,
@@ -36,6 +36,7 @@ from services.runner.domain import (
 )
 from services.runner.environments import Environments
 from services.runner.events import Recorder
+from services.runner.limits import limits_of
 from services.runner.outcome import (
     FileEvent,
     LogEvent,
@@ -47,7 +48,7 @@ from services.runner.outcome import (
 from services.runner.plan import Folder, Plan, PlanError, plan_of
 from services.runner.pool import Pool
 from services.runner.ports import ClosureFolder, Dispatch, EventSink, Repository, Workplace
-from services.runner.session import Limits, SessionBrokenError, Tree
+from services.runner.session import SessionBrokenError, Tree
 from services.runner.slots import Slot
 from services.runner.trees import TreeCache, keys_of
 
@@ -57,7 +58,6 @@ _FLUSH_SECONDS = 1.0
 """How long the end of an attempt waits for events on their way to the broker."""
 _UPLOADS = 4
 _LONGEST_PAUSE = 2.0
-_FLOOD = 32
 _WHOLE_BYTES = 256 * 1024**2
 """A repository larger than that is not laid out whole for the sake of an undeclared dependency."""
 
@@ -74,6 +74,7 @@ class Surroundings:
     pool: Pool
     environments: Environments
     sink: EventSink
+    audit: Audit | None = None
 
 
 @dataclass
@@ -216,7 +217,25 @@ class Attempt:
             outcome = await self._in(borrowed.workplace, inputs)
             borrowed.cleanliness = outcome.cleanliness
         self._run.retired = borrowed.retired
+        self._offer(definition, inputs, outcome)
         return outcome
+
+    def _offer(self, definition: Definition, inputs: _Inputs, outcome: Outcome) -> None:
+        audit, workplace = self._around.audit, self._run.workplace
+        if audit is None or workplace is None:
+            return
+        sample = Sample(
+            definition=definition,
+            plan=inputs.plan,
+            trees=inputs.trees,
+            limits=limits_of(self.assignment.limits),
+            seed=self.assignment.seed,
+            check=self.assignment.check,
+            workplace=workplace.id,
+            digest=workplace.environment_digest,
+            outcome=outcome,
+        )
+        audit.offer(sample)
 
     async def _in(self, workplace: Workplace, inputs: _Inputs) -> Outcome:
         start = asyncio.create_task(self._around.dispatch.start(self.assignment))
@@ -227,7 +246,7 @@ class Attempt:
                 workplace.run(
                     inputs.plan,
                     trees=inputs.trees,
-                    limits=_limits(self.assignment.limits),
+                    limits=limits_of(self.assignment.limits),
                     seed=self.assignment.seed,
                     check=self.assignment.check,
                 )  # type: ignore[type-var]  # every implementation is an async generator
@@ -375,19 +394,3 @@ class Attempt:
             remarks=(*self._remarks, *remarks_of(outcome, self._run.workplace)),
             last_sequence=self._recorder.last_sequence,
         )
-
-
-def _limits(limits: CheckLimits) -> Limits:
-    """What the harness is told; what the scheduler does not limit keeps the harness' default."""
-    usual = Limits()
-    return Limits(
-        wall_seconds=limits.wall_seconds or usual.wall_seconds,
-        cpu_seconds=limits.cpu_seconds,
-        memory_bytes=limits.memory_bytes,
-        file_bytes=limits.file_bytes or usual.file_bytes,
-        processes=limits.processes,
-        output_bytes=limits.output_bytes or usual.output_bytes,
-        # A check may print much more than is kept, but not for ever.
-        flood_bytes=_FLOOD * limits.output_bytes or usual.flood_bytes,
-        artefact_bytes=limits.artefact_bytes or usual.artefact_bytes,
-    )

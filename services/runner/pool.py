@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.errors import EnvironmentUnavailableError, Error, UnavailableError
+from services.runner.borrowed import Borrowed
 from services.runner.domain import Definition, PoolPolicy, reason_to_retire
-from services.runner.outcome import Cleanliness
 from services.runner.ports import Backend, Progress, Workplace
 from services.runner.session import SessionBrokenError
 from services.runner.statuses import EnvironmentStatus, PlaceStatus
@@ -54,6 +54,7 @@ class _Place:
     checks: int = 0
     idle_since: float = 0.0
     state: str = "idle"
+    condemned: str = ""  # why it must not take another check, whatever it is like
 
 
 @dataclass
@@ -153,7 +154,7 @@ class Pool:
     @contextlib.asynccontextmanager
     async def workplace(
         self, definition: Definition, progress: Progress
-    ) -> AsyncIterator["Borrowed"]:
+    ) -> AsyncIterator[Borrowed]:
         """A warm workplace for one check; the caller tells the borrowed one how clean it was.
 
         Raises EnvironmentUnavailableError, UnavailableError or SessionBrokenError.
@@ -177,7 +178,6 @@ class Pool:
         """Makes an environment ready with one workplace in it; returns its digest."""
         digest = await self.prepare(definition, progress)
         environment = self._environment(definition)
-        environment.used = time.monotonic()
         if not environment.idle and not environment.busy:
             progress(f"starting a workplace of {definition.name}", None)
             place = await self._take(environment, progress)
@@ -264,11 +264,11 @@ class Pool:
             f"no workplace of {environment.definition.name} could be started: {reason}"
         )
 
-    def _give_back(self, place: _Place, borrowed: "Borrowed") -> None:
+    def _give_back(self, place: _Place, borrowed: Borrowed) -> None:
         environment = place.environment
         environment.busy.discard(place)
         environment.used = time.monotonic()
-        reason = reason_to_retire(
+        reason = place.condemned or reason_to_retire(
             place.workplace.info,
             policy=self._policy,
             checks_run=place.checks,
@@ -282,6 +282,16 @@ class Pool:
             self._ahead(environment)
         else:
             self._shelve(place)
+
+    def condemn(self, workplace_id: str, *, reason: str) -> None:
+        """Closes a workplace: at once if it is idle, else when its check is over."""
+        for environment in self._environments.values():
+            for place in [*environment.idle, *environment.busy]:
+                if place.workplace.info.id == workplace_id:
+                    place.condemned = reason
+                    if place in environment.idle:
+                        environment.idle.remove(place)
+                        self._retire(place, reason)
 
     def _shelve(self, place: _Place) -> None:
         place.environment.busy.discard(place)
@@ -384,16 +394,6 @@ class Pool:
             log.warning(f"the pool: {error}")
         else:
             log.error("the pool failed", exc_info=error)
-
-
-class Borrowed:
-    """A workplace for the time of one check."""
-
-    def __init__(self, workplace: Workplace) -> None:
-        self.workplace = workplace
-        self.cleanliness: Cleanliness | None = None  # set by the borrower from the outcome
-        self.abandoned = False
-        self.retired = ""  # why it takes no other check; known once it is given back
 
 
 def _silent(message: str, fraction: float | None) -> None:

@@ -78,6 +78,8 @@ def _runner(status: RunnerStatus) -> runner_pb2.Runner:
         runtime_version=registration.runtime_version,
         engine_version=status.engine_version,
         workplaces=[_workplace(place) for place in status.workplaces],
+        audits=status.audits,
+        audit_differences=status.differences,
     )
 
 

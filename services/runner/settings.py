@@ -57,6 +57,9 @@ class Settings:
     """Size of the folders of a check in a container, in memory; /tmp gets half of it."""
     strict: bool = False
     """Refuse engines with known ways out of a container, and containers that are only degraded."""
+    audit_every: int = 500
+    """One of so many checks is repeated in a fresh workplace when nothing else is to be done, and
+    must give the same; 0: none."""
     checks_per_workplace: int = 1000
     """A workplace is replaced after so many checks."""
     idle_seconds: float = 900.0

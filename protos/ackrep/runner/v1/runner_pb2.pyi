@@ -36,6 +36,8 @@ class Runner(_message.Message):
     RUNTIME_VERSION_FIELD_NUMBER: _builtins.int
     ENGINE_VERSION_FIELD_NUMBER: _builtins.int
     WORKPLACES_FIELD_NUMBER: _builtins.int
+    AUDITS_FIELD_NUMBER: _builtins.int
+    AUDIT_DIFFERENCES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runners/{id}`."""
     pool: _builtins.str
@@ -52,6 +54,8 @@ class Runner(_message.Message):
     """Version of the runtime it injects."""
     engine_version: _builtins.str
     """Docker engine's version; empty for the process backend."""
+    audits: _builtins.int
+    """Checks that were repeated in a fresh workplace and compared, since it started."""
     @_builtins.property
     def checks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Checks it holds now, `checks/{id}`."""
@@ -59,6 +63,12 @@ class Runner(_message.Message):
     @_builtins.property
     def workplaces(self) -> _containers.RepeatedCompositeFieldContainer[Global___Workplace]:
         """Its containers, or processes that play their part."""
+
+    @_builtins.property
+    def audit_differences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where such a repetition gave another verdict or other numbers, latest first, for people to
+        read; the warm workplaces were closed.
+        """
 
     def __init__(
         self,
@@ -73,10 +83,12 @@ class Runner(_message.Message):
         runtime_version: _builtins.str = ...,
         engine_version: _builtins.str = ...,
         workplaces: _abc.Iterable[Global___Workplace] | None = ...,
+        audits: _builtins.int = ...,
+        audit_differences: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "backend_reason", b"backend_reason", "checks", b"checks", "draining", b"draining", "engine_version", b"engine_version", "name", b"name", "pool", b"pool", "runtime_version", b"runtime_version", "slots", b"slots", "workplaces", b"workplaces"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_differences", b"audit_differences", "audits", b"audits", "backend", b"backend", "backend_reason", b"backend_reason", "checks", b"checks", "draining", b"draining", "engine_version", b"engine_version", "name", b"name", "pool", b"pool", "runtime_version", b"runtime_version", "slots", b"slots", "workplaces", b"workplaces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
