@@ -201,7 +201,7 @@ class OxigraphGraphs:
 def _environment() -> dict[str, str]:
     """That of ours without settings: the other process has no use for tokens and addresses."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("ACKREP_")}
-    return {**own, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return {**own, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _term(fields: list[Any]) -> Term:
