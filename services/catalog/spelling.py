@@ -11,6 +11,7 @@ _SHORT: Final = 4
 _LONG: Final = 8
 """From so many letters on, two slips are forgiven."""
 MAX_CANDIDATES: Final = 20
+_KEY_LENGTH: Final = 5
 
 
 class Vocabulary:
@@ -57,6 +58,12 @@ class Vocabulary:
                             beginnings.setdefault(one[:cut], []).append(one)
         near = _near(word, beginnings, slips)
         return list({one for beginning in near for one in beginnings[beginning]})
+
+
+def looks_like_key(written: str) -> bool:
+    """Whether somebody may have meant a key."""
+    near = abs(len(written) - _KEY_LENGTH) <= 1 and written.isascii() and written.isalnum()
+    return near and (written.isupper() or any(character.isdigit() for character in written))
 
 
 def nearest_keys(key: str, keys: Iterable[str]) -> list[str]:
