@@ -37,11 +37,10 @@ class Places:
         )
 
     def name(self, path: str) -> str:
-        """A path that leads to the file from here, if it is on this machine."""
-        if self._root is None:
+        """A path that leads to the file from here; from elsewhere, and of a branch, as it is."""
+        if self._root is None or not self._related:
             return path
-        whole = self._root / path
-        return os.path.relpath(whole, self._folder) if self._related else str(whole)
+        return os.path.relpath(self._root / path, self._folder)
 
 
 def ordered(found: Sequence[catalog_pb2.Diagnostic]) -> list[catalog_pb2.Diagnostic]:

@@ -28,6 +28,9 @@ _MANIFEST_BYTES: Final = 4 * 1024 * 1024
 """A manifest goes on in a further message beyond about so many bytes."""
 _PER_FILE: Final = 60
 """Bytes that a file takes in a manifest beside its path."""
+_READ_BYTES: Final = 1024 * 1024
+_READ_PIECES: Final = 100
+"""Beyond one of these, what was read is sent before more is read."""
 _NAMED: Final = 5
 """So many paths a warning names."""
 _ATTEMPTS: Final = 3
@@ -96,10 +99,22 @@ async def _parts(
     for manifest in _manifests(contents, source):
         yield Part(manifest=manifest)
     pieces = copy.pieces(lacking)
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        blob, data, more = piece
-        yield Part(blob=Part.BlobPart(blob=blob, data=data, more=more))
-        progress.sent += len(data)
+    while some := await asyncio.to_thread(_some, pieces):
+        for blob, data, more in some:
+            yield Part(blob=Part.BlobPart(blob=blob, data=data, more=more))
+            progress.sent += len(data)
+
+
+def _some(pieces: Iterator[tuple[str, bytes, bool]]) -> list[tuple[str, bytes, bool]]:
+    """The next pieces: many of small files, few of large ones; none at the end."""
+    found: list[tuple[str, bytes, bool]] = []
+    size = 0
+    for piece in pieces:
+        found.append(piece)
+        size += len(piece[1])
+        if size >= _READ_BYTES or len(found) >= _READ_PIECES:
+            break
+    return found
 
 
 def _manifests(contents: Contents, source: Source) -> Iterator[Part.Manifest]:

@@ -25,6 +25,9 @@ _QUIET: Final = (
     *("-c", "core.untrackedCache=false"),
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "submodule.recurse=false"),
+    # Of what is written into our repository, which lives for a moment only.
+    *("-c", "core.fsync=none"),
+    *("-c", "core.looseCompression=0"),
 )
 _OURS: Final = {
     "GIT_CONFIG_GLOBAL": os.devnull,

@@ -11,6 +11,7 @@ from cli import checking, documents, source, tables, targets, upload, verdicts
 from cli.client import Client
 from cli.context import Context, pass_context
 from cli.options import backend_options, server_options, shared_options
+from services.errors import NotFoundError
 
 
 @click.command()
@@ -101,7 +102,12 @@ def watch(context: Context, *, name: str) -> int:
 
     async def work(client: Client) -> int:
         found = await client.check(_check_name(name))
-        entity = await client.entity(documents.last(found.entity))
+        key = documents.last(found.entity)
+        client.revision_name = found.revision  # only an uploaded working copy may have it
+        try:
+            entity = await client.entity(key)
+        except NotFoundError:  # no longer indexed
+            entity = catalog_pb2.Entity(key=key)
         return await checking.present_check(client, found, entity, screen=context.screen)
 
     return context.run(work)

@@ -192,5 +192,5 @@ def facet_lines(
         if left > 0:
             parts.append(Text("…", style="dim"))
         if parts:
-            lines.append((facet.field, Text(" · ", style="dim").join(parts)))
+            lines.append((facet.field, Text("  ").join(parts)))
     return lines

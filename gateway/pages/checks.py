@@ -36,7 +36,7 @@ async def check(request: Request) -> Response:
     found = await _get(context.upstream, name)
     transcript, entity = await asyncio.gather(
         _transcript(context.upstream, found, hidden=_hides(found, shows_errors=shows_errors)),
-        _entity(context.upstream, found.entity),
+        _entity(context.upstream, found),
     )
     if not words.finished(found) and transcript.check:
         # It went on while its events were read; the page goes on after the last of these.
@@ -91,12 +91,14 @@ async def _transcript(upstream: Upstream, check: check_pb2.Check, *, hidden: boo
         return Transcript(unavailable=failure.details() or failure.code().name)
 
 
-async def _entity(upstream: Upstream, name: str) -> catalog_pb2.Entity | None:
+async def _entity(upstream: Upstream, check: check_pb2.Check) -> catalog_pb2.Entity | None:
+    """The entity as it was checked: only an uploaded working copy may have it."""
     try:
         return await upstream.catalog.GetEntity(
-            catalog_pb2.GetEntityRequest(name=name), timeout=_TIMEOUT
+            catalog_pb2.GetEntityRequest(name=check.entity, revision=check.revision),
+            timeout=_TIMEOUT,
         )
-    except grpc.aio.AioRpcError:  # removed since, or the catalog is away: the check is still there
+    except grpc.aio.AioRpcError:  # no longer indexed, or the catalog is away: the check is there
         return None
 
 

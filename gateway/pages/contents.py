@@ -2,17 +2,19 @@
 
 import asyncio
 import posixpath
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
 from markupsafe import Markup
 
 from ackrep.catalog.v1 import catalog_pb2, content_pb2
-from gateway.pages import addresses, prose
+from gateway.pages import prose
 from gateway.pages.latest import TIMEOUT
+from gateway.pages.members import entities_named
 from gateway.upstream import Upstream
+from services.errors import Error
 from services.rpc import remote_errors
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
@@ -20,14 +22,17 @@ IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 _PROSE = (".md", ".markdown")
 _MOST_TEXTS = 4
 _MOST_PDFS = 6
+_MOST_KEYS = 200
 
 
 @dataclass(frozen=True)
 class Text:
-    """A Markdown file of an entity, rendered."""
+    """A Markdown file of an entity, as it was written."""
 
     path: str
-    html: Markup
+    content: str
+    failure: str = ""
+    """Why it could not be read."""
 
 
 async def read(upstream: Upstream, entity: str, path: str, *, revision: str, limit: int) -> bytes:
@@ -73,7 +78,7 @@ def documents(entity: catalog_pb2.Entity) -> Sequence[catalog_pb2.File]:
 
 
 async def texts(upstream: Upstream, entity: catalog_pb2.Entity, *, revision: str) -> Sequence[Text]:
-    """Reads and renders the Markdown files of an entity, `README.md` first."""
+    """Reads the Markdown files of an entity, `README.md` first."""
     paths = [
         file.path
         for file in entity.files
@@ -95,20 +100,32 @@ async def _text(upstream: Upstream, entity: catalog_pb2.Entity, path: str, revis
             revision=entity.revision or revision,
             limit=prose.MAX_CHARACTERS,
         )
-    except Exception as failure:  # noqa: BLE001  # a page without one text is better than none
-        return Text(path, Markup("<p>It cannot be read just now: {}</p>").format(str(failure)))
-    text = data.decode("utf-8", "replace").lstrip("\ufeff")
-    place = place_of(entity, revision=revision, folder=posixpath.dirname(path))
-    return Text(path, await asyncio.to_thread(prose.markdown, text, place))
+    except Error as failure:  # a page without one text is better than none
+        return Text(path, "", failure.message)
+    return Text(path, data.decode("utf-8", "replace").lstrip("\ufeff"))
 
 
-def place_of(entity: catalog_pb2.Entity, *, revision: str, folder: str = "") -> prose.Place:
-    """Says whose text it is, so that its relative links and its keys lead somewhere."""
-    edges = (*entity.references, *entity.referrers)
+async def place_of(
+    upstream: Upstream, entity: catalog_pb2.Entity, texts: Iterable[str], *, revision: str
+) -> prose.Place:
+    """Says whose texts these are, so that their relative links and their keys lead somewhere."""
+    keys = dict.fromkeys(key for text in texts for key in prose.keys_in(text))
+    with remote_errors():
+        named = await entities_named(
+            upstream,
+            (f"entities/{key}" for key in list(keys)[:_MOST_KEYS]),
+            revision=revision,
+        )
     return prose.Place(
         entity=entity.name,
-        folder=folder,
         revision=revision,
         files=frozenset(file.path for file in entity.files),
-        titles={addresses.last(edge.entity): edge.title for edge in edges if edge.title},
+        titles={one.key: one.title for one in named.values()},
     )
+
+
+def rendered(text: Text, place: prose.Place) -> Markup:
+    """Renders a Markdown file."""
+    if text.failure:
+        return Markup("<p>It cannot be read just now: {}</p>").format(text.failure)
+    return prose.markdown(text.content, replace(place, folder=posixpath.dirname(text.path)))

@@ -59,7 +59,8 @@ async def entity(request: Request) -> Response:
     newest = latest.Latest()
     for check in history.checks:
         latest.note(newest, check)
-    place = contents.place_of(found, revision=moment.name)
+    written = (found.short_description, found.notes, *(text.content for text in texts))
+    place = await contents.place_of(upstream, found, written, revision=moment.name)
     metadata = json_format.MessageToDict(found.metadata)
     around = graphs.neighbours(found)
     return page(
@@ -78,7 +79,9 @@ async def entity(request: Request) -> Response:
             ("wide", graphs.wide(found.title or key, around)),
             ("narrow", graphs.narrow(found.title or key, around)),
         ],
-        texts=texts,
+        texts=[
+            (text.path, await asyncio.to_thread(contents.rendered, text, place)) for text in texts
+        ],
         documents=contents.documents(found),
         diagnostics=diagnostics.diagnostics,
         history=history.checks,

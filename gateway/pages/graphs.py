@@ -55,9 +55,11 @@ class Neighbours:
 
     references: Sequence[Neighbour]
     referrers: Sequence[Neighbour]
+    unnamed: int = 0
+    """How many more refer to it, beyond those that the catalog names."""
 
     def __len__(self) -> int:
-        return len(self.references) + len(self.referrers)
+        return len(self.references) + len(self.referrers) + self.unnamed
 
     def __iter__(self) -> Iterator[Neighbour]:
         return iter((*self.references, *self.referrers))
@@ -92,7 +94,9 @@ class Drawing:
 def neighbours(entity: catalog_pb2.Entity) -> Neighbours:
     """Merges the edges of an entity by their other end, in the order of types and titles."""
     return Neighbours(
-        _merged(entity.references, backwards=False), _merged(entity.referrers, backwards=True)
+        _merged(entity.references, backwards=False),
+        _merged(entity.referrers, backwards=True),
+        max(0, entity.referrer_count - len(entity.referrers)),
     )
 
 
@@ -123,7 +127,7 @@ def _merged(edges: Sequence[catalog_pb2.Relation], *, backwards: bool) -> list[N
 
 def wide(title: str, around: Neighbours) -> Drawing:
     """Draws columns: what the entity refers to on the left, what refers to it on the right."""
-    left, right = _shown(around.references), _shown(around.referrers)
+    left, right = _shown(around.references), _shown(around.referrers, around.unnamed)
     rows = max(len(left), len(right), 1)
     height = rows * (_HEIGHT + _GAP) - _GAP + 2 * _MARGIN
     middle = _MARGIN + (_WIDE + _BETWEEN if left else 0)
@@ -150,7 +154,7 @@ def wide(title: str, around: Neighbours) -> Drawing:
 
 def narrow(title: str, around: Neighbours) -> Drawing:
     """Draws one column, for phones: references above the entity, referrers below it."""
-    above, below = _shown(around.references), _shown(around.referrers)
+    above, below = _shown(around.references), _shown(around.referrers, around.unnamed)
     step = _HEIGHT + _GAP
     centre = _MARGIN + len(above) * step
     rail = _MARGIN + _INDENT / 2
@@ -174,11 +178,11 @@ def narrow(title: str, around: Neighbours) -> Drawing:
     return Drawing(_NARROW + 2 * _MARGIN, height, nodes, lines)
 
 
-def _shown(some: Sequence[Neighbour]) -> list[tuple[str, Neighbour | None]]:
-    if len(some) <= MOST_NODES:
+def _shown(some: Sequence[Neighbour], unnamed: int = 0) -> list[tuple[str, Neighbour | None]]:
+    if len(some) + unnamed <= MOST_NODES:
         return [(one.title, one) for one in some]
     kept = MOST_NODES - 1
-    rest = f"and {len(some) - kept:,} more".replace(",", "\u202f")
+    rest = f"and {len(some) + unnamed - kept:,} more".replace(",", "\u202f")
     return [*((one.title, one) for one in some[:kept]), (rest, None)]
 
 

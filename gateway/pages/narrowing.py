@@ -13,6 +13,8 @@ from gateway.upstream import Upstream
 
 MOST = 10_000
 """So many entities a search may be narrowed to (the limit of `SearchEntitiesRequest.entities`)."""
+PATIENCE = 30.0
+"""Seconds for a query: the first one at a revision waits until all is loaded."""
 FEW = 1000
 """With at most so many verdicts, each verdict is counted."""
 
@@ -94,29 +96,30 @@ async def _checkable(upstream: Upstream, revision: str) -> Narrowing:
     return Narrowing(names, bool(token))
 
 
-async def tagged(upstream: Upstream, concept: str, revision: str) -> Narrowing:
+async def tagged(upstream: Upstream, concept: str, revision: str, *, most: int = MOST) -> Narrowing:
     """Finds the entities tagged with a concept or any subclass of it.
 
     Args:
         upstream: The services.
         concept: Class name.
         revision: `revisions/{id}`; empty for the current one.
+        most: Number of entities after which the rest is left out.
     """
     name = "".join(character for character in concept if character.isalnum() or character in "_-.")
     if name != concept or not name:
         return Narrowing(())
     answer = await upstream.ontology.QueryOntology(
         ontology_pb2.QueryOntologyRequest(
-            query=TAGGED.format(concept=name), revision=revision, max_rows=MOST
+            query=TAGGED.format(concept=name), revision=revision, max_rows=most
         ),
-        timeout=TIMEOUT,
+        timeout=PATIENCE,
     )
     names = dict.fromkeys(row.terms[0].entity for row in answer.rows if row.terms[0].entity)
     return Narrowing(list(names), answer.truncated)
 
 
 TAGGED = """\
-SELECT DISTINCT ?entity WHERE {{
+SELECT ?entity WHERE {{
   ?entity P:has_ontology_based_tag P:i{concept}.
 }}"""
 """The query for the entities of a concept and its subclasses."""

@@ -174,7 +174,6 @@ async def concept(request: Request) -> Response:
         return _missing(request, name.removeprefix("concepts/"), concepts, moment)
     with remote_errors():
         answer = await _entities(upstream, found, moment)
-    direct = {result.entity.name for result in answer.results if found.tag in result.entity.tags}
     entities = [result.entity for result in answer.results]
     checks = await latest.known_verdicts(upstream, [e.name for e in entities if e.checkable])
     return page(
@@ -187,8 +186,7 @@ async def concept(request: Request) -> Response:
         children=[concepts.by_name[one] for one in concepts.children.get(name, ())],
         trail=_trail(concepts, found),
         groups=grouped(entities),
-        total=answer.total_size,
-        direct=direct,
+        total=max(found.entity_count, answer.total_size),
         checks=checks,
     )
 
@@ -199,7 +197,7 @@ async def _entities(
     """Gets the entities that are tagged with a concept or any subclass."""
     narrowing = Narrowing(())
     if concept.entity_count:
-        narrowing = await tagged(upstream, concept.concept_id, moment.name)
+        narrowing = await tagged(upstream, concept.concept_id, moment.name, most=_MOST_ENTITIES)
     if narrowing.empty:
         return search_pb2.SearchEntitiesResponse()
     return await upstream.search.SearchEntities(

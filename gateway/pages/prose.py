@@ -24,6 +24,7 @@ _MAX_MARKS = 12_000
 _SCHEMES = {"http", "https", "mailto"}
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 _LINK = 'rel="nofollow noopener"'
+_KEY = re.compile(r"`([A-Z0-9]{5})`")
 _MARKS = re.compile(r"[\[\]*_`<>$!|\\~]")
 
 # As in Pandoc: an opening dollar has no space after it, a closing one none before and no digit
@@ -46,6 +47,11 @@ class Place:
     """Paths of the entity's files."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Titles of entities by key: these keys become links where they are written as code."""
+
+
+def keys_in(text: str) -> list[str]:
+    """Lists what may be keys of entities in a text: five letters and digits written as code."""
+    return _KEY.findall(text)
 
 
 def maths(text: str) -> Markup:

@@ -105,6 +105,13 @@ async def changes(request: Request) -> Response:
         head=head,
         current=current,
         groups=groups,
+        # Checks run at the current revision.
+        runnable=[
+            entity.entity.removeprefix("entities/")
+            for entity in answer.entities
+            if entity.change != catalog_pb2.AffectedEntity.CHANGE_REMOVED
+            and head.name == current.name
+        ],
         total=answer.total_size,
         next_page=answer.next_page_token,
         checks=checks,

@@ -25,10 +25,11 @@ _START_TIMEOUT = 30.0
 
 
 async def create_run(request: Request) -> Response:
-    """Starts a check of every checkable entity (a form's target)."""
+    """Starts a check of every checkable entity, or of those named (a form's target)."""
     form = await read_form(request)
     ask = scheduler_pb2.CreateRunRequest(
         title=form.get("title", "") or "everything",
+        entities=[f"entities/{key}" for key in form.get("entities", "").split()],
         force=form.get("force") == "1",
         request_id=form.get("request_id") or secrets.token_hex(16),
     )

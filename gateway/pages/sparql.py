@@ -15,6 +15,7 @@ from gateway.context import context_of
 from gateway.pages import addresses
 from gateway.pages.latest import TIMEOUT
 from gateway.pages.moments import Moment, moment_of
+from gateway.pages.narrowing import PATIENCE
 from gateway.pages.ontology import Concepts, concepts_of
 from gateway.pages.rendering import page
 from gateway.upstream import Upstream
@@ -100,7 +101,7 @@ async def _answer(
                 ontology_pb2.QueryOntologyRequest(
                     query=query, revision=moment.name, max_rows=_ROWS
                 ),
-                timeout=TIMEOUT * 2,
+                timeout=PATIENCE,
             ), None
     except (InvalidArgumentError, DeadlineExceededError) as failure:
         return None, _mistake(failure, query)

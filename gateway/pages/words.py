@@ -107,18 +107,12 @@ _SEVERITIES: Sequence[Word] = (
 
 _RELATIONS: Mapping[str, tuple[str, str]] = {
     "solved_problem_list": ("solves", "solved by"),
-    "solved_problem": ("solves", "solved by"),
     "method_package_list": ("uses method", "method of"),
-    "used_method_packages": ("uses method", "method of"),
     "compatible_environment": ("runs in", "environment of"),
     "compatible_environment_list": ("runs in", "environment of"),
-    "problem_class_list": ("belongs to", "has member"),
-    "problemclass": ("belongs to", "has member"),
-    "related_system_models": ("about model", "model of"),
-    "used_system_models": ("uses model", "model of"),
-    "entity_list": ("about", "subject of"),
-    "target_entity": ("about", "commented by"),
-    "predecessor": ("replaces", "replaced by"),
+    "problemclass_list": ("belongs to", "has member"),
+    "related_system_models_list": ("about model", "model of"),
+    "referenced_entity_list": ("about", "subject of"),
     "predecessor_key": ("replaces", "replaced by"),
 }
 

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.catalog.comparing import affected_entities
 from services.catalog.domain.affected import Affected
@@ -30,6 +30,7 @@ CHUNK_BYTES = 1024 * 1024
 """Largest piece of a file in one message."""
 CACHED_TREES = 2_000
 CACHED_CLOSURES = 5_000
+CACHED_VIEWS = 5_000
 CACHED_COMPARISONS = 20
 MAX_REFERRERS = 1000
 """An answer holds no more of them: thousands of entities may share an environment."""
@@ -94,11 +95,15 @@ class Catalog:
         self._affected: dict[tuple[str, str], Sequence[Affected]] = {}
         """By the trees of the two revisions."""
         self._files: dict[str, tuple[TreeEntry, ...]] = {}
+        self._views: dict[tuple[str, str], EntityView] = {}
+        """By tree of the revision and key."""
         self._closures: dict[tuple[str, str], Closure] = {}
         """By tree of the revision and key: a revision never changes, and each check asks."""
         self._lock = asyncio.Lock()
         self._indexed = asyncio.Event()
         self._failure: Error | None = None
+        self._current: Revision | None = None
+        """After the first sync: nothing else changes it."""
 
     # Indexing
 
@@ -119,6 +124,7 @@ class Catalog:
                 raise
             else:
                 self._failure = None
+                self._current = revision
                 return revision
             finally:
                 self._indexed.set()
@@ -162,7 +168,7 @@ class Catalog:
                 await self._indexed.wait()
         except TimeoutError as error:
             raise UnavailableError("the first index is not ready yet; try again") from error
-        current = await self._store.current()
+        current = self._current or await self._store.current()
         if current is None:
             raise self._failure or UnavailableError("nothing is indexed yet; try again")
         return current
@@ -196,9 +202,18 @@ class Catalog:
             NotFoundError: No entity has that key; the error names similar ones.
         """
         revision = await self.revision(tree)
+        kept = self._views.get((revision.tree, key))
+        if kept is None:
+            kept = await self._view(key, revision)
+            if len(self._views) >= CACHED_VIEWS:
+                self._views.clear()
+            self._views[revision.tree, key] = kept
+        return replace(kept, revision=revision)  # a commit may have got its tree since
+
+    async def _view(self, key: str, revision: Revision) -> EntityView:
         placed = await self._placed(key, revision)
         wanted = [reference.key for reference in placed.entity.references]
-        others = await self._store.nodes(revision.tree, wanted)
+        others = await self._store.nodes(revision.tree, wanted) if wanted else {}
         referrers = await self._store.referrers(revision.tree, key, limit=MAX_REFERRERS)
         return EntityView(
             placed=placed,

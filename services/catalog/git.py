@@ -225,7 +225,8 @@ class Git:
             await end(process)
         text = errors.decode(errors="replace").strip()
         if process.returncode not in accept:
-            raise GitError(process.returncode or -1, text)
+            code = process.returncode or -1
+            raise GitError(code, text or f"git {arguments[0]} ended with status {code}")
         return output, text
 
     async def difference(

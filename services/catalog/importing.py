@@ -42,7 +42,9 @@ class Import:
         missing: Collection[str]
         if self._last:
             listed: Collection[str] = self._missing | await self._differing(tree, environment)
-            missing = await self._copy(await self._absent(listed), environment)
+            if len(listed) > _FEW:
+                listed = await self._absent(listed)
+            missing = await self._copy(listed, environment)
         else:
             listed, missing = await self._all(tree, environment)
             if any((self._git.directory / "objects" / "pack").glob("*.pack")):

@@ -9,7 +9,7 @@ parser (`quick_metadata`) to the same result.
 import functools
 import math
 import re
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -24,6 +24,7 @@ from services.catalog.domain.documents import (
 )
 from services.catalog.domain.entities import Value
 from services.catalog.quick_metadata import UNINDENTED, quick_values
+from services.catalog.yaml_nodes import CORE, RefusedError, bomb, compose, decode, place
 
 MAX_VALUES: Final = 10_000
 """Values of one document, aliases expanded; more is a YAML bomb, or data."""
@@ -32,10 +33,8 @@ MAX_DEPTH: Final = 20
 MAX_PROBLEMS: Final = 100
 """Problems of one file that are kept."""
 
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_CORE: Final = "tag:yaml.org,2002:"
 _SCALARS: Final = {
-    _CORE + name
+    CORE + name
     for name in ("str", "int", "float", "bool", "null", "timestamp", "binary", "value", "merge")
 }
 _CONTROL: Final = re.compile(
@@ -44,19 +43,11 @@ _CONTROL: Final = re.compile(
 """What UTF-8, PostgreSQL or terminals cannot hold, or what changes how other text looks."""
 _SEPARATORS: Final = ("\n", "\r", ",", "[", "{", ": ", "- ", "? ")
 """What stands between values, counted before PyYAML spends time on them."""
-_OPENING: Final = re.compile(r"[\[{]|[-?:](?=\s|$)", re.MULTILINE)
-"""Each collection begins with at least one of these."""
-_SAFE_DEPTH: Final = 500
-"""Collections in each other that PyYAML's C composer, which recurses, surely survives."""
+_TRUSTED: Final = 500
+"""Beginnings of collections of a text whose depth is looked at while its values are read."""
 _LINE_END: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,14})")
 _TRUE: Final = {"yes", "true", "on"}
-
-
-class _RefusedError(Exception):
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
 
 
 def parse_metadata(content: bytes) -> Document:
@@ -84,91 +75,20 @@ def parse_carefully(content: bytes) -> Document:
             )
         )
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        return _unusable(
-            Problem(
-                code="yaml-not-utf8",
-                line=before.count(b"\n") + 1,
-                column=len(before) - (before.rfind(b"\n") + 1) + 1,
-                message=f"the byte 0x{content[error.start]:02x} is no UTF-8",
-                remedy="save the file in UTF-8",
-            )
-        )
-    try:
-        return _Reader(text).document(_compose(text))
-    except _RefusedError as refusal:
+        text = decode(content)
+        if sum(map(text.count, _SEPARATORS)) > MAX_VALUES:
+            raise RefusedError(bomb(Position(), f"it has more than {MAX_VALUES} lines and values"))
+        return _Reader(text).document(compose(text, max_depth=MAX_DEPTH, trusted=_TRUSTED))
+    except RefusedError as refusal:
         return _unusable(refusal.problem)
-    except yaml.YAMLError as error:
-        return _unusable(_syntax_problem(error, text))
-    except RecursionError:
-        return _unusable(_bomb(Position(), "it is nested too deeply"))
 
 
 def _unusable(problem: Problem) -> Document:
     return Document(problems=(problem,), usable=False)
 
 
-def _compose(text: str) -> yaml.Node | None:
-    if sum(map(text.count, _SEPARATORS)) > MAX_VALUES:
-        raise _RefusedError(_bomb(Position(), f"it has more than {MAX_VALUES} lines and values"))
-    if sum(1 for _ in _OPENING.finditer(text)) > _SAFE_DEPTH:
-        _check_depth(text)
-    loader = _LOADER(text)
-    try:
-        node: yaml.Node | None = loader.get_single_node()
-    finally:
-        loader.dispose()
-    return node
-
-
-def _check_depth(text: str) -> None:
-    """Refuses deep nesting before nodes are made: PyYAML's C composer recurses until it crashes."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise _RefusedError(_bomb(_place(event.start_mark), "it is nested too deeply"))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _syntax_problem(error: yaml.YAMLError, text: str) -> Problem:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    message = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    context = getattr(error, "context", None)
-    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
-    offset = getattr(error, "position", None)
-    if mark is None and isinstance(offset, int) and 0 <= offset <= len(text):
-        line = text.count("\n", 0, offset) + 1
-        column = offset - (text.rfind("\n", 0, offset) + 1) + 1
-    return Problem(
-        code="yaml-syntax",
-        line=line,
-        column=column,
-        message=f"no valid YAML: {f'{context}: ' if context else ''}{message}"[:500],
-        remedy="correct the syntax; quote text that holds `: `, `#`, or begins with a special sign",
-    )
-
-
-def _bomb(position: Position, why: str) -> Problem:
-    return Problem(
-        code="yaml-too-large",
-        line=position.line,
-        column=position.column,
-        message=f"the content is refused: {why}",
-        remedy="write plain values, without nested aliases",
-    )
-
-
 def _position(node: yaml.Node) -> Position:
-    return _place(node.start_mark)
-
-
-def _place(mark: Any) -> Position:
-    return Position(line=mark.line + 1, column=mark.column + 1)
+    return place(node.start_mark)
 
 
 class _Reader:
@@ -196,7 +116,7 @@ class _Reader:
                     remedy="write metadata as `key: ...`, `type: ...`, `name: ...`",
                 )
             )
-        self._check_tag(root, {_CORE + "map"})
+        self._check_tag(root, {CORE + "map"})
         values: dict[str, Value] = {}
         for name, name_node, value_node in self._pairs(root):
             self._field = name
@@ -219,7 +139,7 @@ class _Reader:
         pairs: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         for name_node, value_node in node.value:
             if not isinstance(name_node, yaml.ScalarNode):
-                raise _RefusedError(
+                raise RefusedError(
                     Problem(
                         code="yaml-syntax",
                         line=_position(name_node).line,
@@ -245,17 +165,17 @@ class _Reader:
     def _value(self, node: yaml.Node, *, depth: int, as_text: bool) -> Value:
         self._count += 1
         if self._count > MAX_VALUES:
-            raise _RefusedError(_bomb(_position(node), f"it has more than {MAX_VALUES} values"))
+            raise RefusedError(bomb(_position(node), f"it has more than {MAX_VALUES} values"))
         if isinstance(node, yaml.ScalarNode):
             self._check_tag(node, _SCALARS)
             return self._scalar(node, as_text=as_text)
         if depth >= MAX_DEPTH:
-            raise _RefusedError(_bomb(_position(node), "it is nested too deeply"))
+            raise RefusedError(bomb(_position(node), "it is nested too deeply"))
         if isinstance(node, yaml.SequenceNode):
-            self._check_tag(node, {_CORE + "seq"})
+            self._check_tag(node, {CORE + "seq"})
             return [self._value(item, depth=depth + 1, as_text=as_text) for item in node.value]
         assert isinstance(node, yaml.MappingNode)  # noqa: S101  # PyYAML has these three kinds
-        self._check_tag(node, {_CORE + "map"})
+        self._check_tag(node, {CORE + "map"})
         return {
             name: self._value(item, depth=depth + 1, as_text=as_text)
             for name, _, item in self._pairs(node)
@@ -264,7 +184,7 @@ class _Reader:
     def _scalar(self, node: yaml.ScalarNode, *, as_text: bool) -> Value:
         if node.start_mark.line != node.end_mark.line and node.style in ("'", '"'):
             self._check_indentation(node)
-        kind = node.tag.removeprefix(_CORE)
+        kind = node.tag.removeprefix(CORE)
         if kind == "null":
             return None
         text = self._clean(node)
@@ -322,7 +242,7 @@ class _Reader:
     def _check_tag(self, node: yaml.Node, allowed: set[str]) -> None:
         if node.tag not in allowed:
             position = _position(node)
-            raise _RefusedError(
+            raise RefusedError(
                 Problem(
                     code="yaml-tag-refused",
                     line=position.line,

@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import IO, Final
+from typing import Final
 
+from services.catalog.conversation import AT_ONCE, Conversation, answers
 from services.catalog.domain.entities import (
     DIRECTORY_MODE,
     OBJECT_ID,
@@ -27,8 +28,6 @@ from services.errors import InvalidArgumentError, NotFoundError, UnavailableErro
 EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """Git knows it without holding it."""
 _PIECE: Final = 1024 * 1024
-_AT_ONCE: Final = 500
-"""Fewer ids than a pipe holds: git never waits for us while we wait for it."""
 _IDLE: Final = 4
 """Processes of a kind that wait for work."""
 _FEW: Final = 50
@@ -44,11 +43,13 @@ class GitObjects:
         self._git = git
         self._contents = _Pool(git, "--batch")
         self._headers = _Pool(git, "--batch-check")
+        self._few = Conversation(git)
 
     async def close(self) -> None:
         """Ends all processes."""
         await self._contents.close()
         await self._headers.close()
+        await asyncio.to_thread(self._few.close)
 
     # Single look-ups
 
@@ -134,8 +135,10 @@ class GitObjects:
         }
 
     def _bulk(self, ids: Sequence[str], *, limit: int | None) -> Iterator[tuple[str, str, bytes]]:
-        """Id, kind and content of objects, from a process of its own."""
-        if not ids:
+        """Id, kind and content of objects; many come from a process of their own."""
+        if len(ids) <= AT_ONCE:
+            if ids:
+                yield from self._few.ask(ids, limit=limit)
             return
         with tempfile.TemporaryFile() as given:
             given.write("".join(f"{id_}\n" for id_ in ids).encode())
@@ -152,28 +155,11 @@ class GitObjects:
             )
             assert process.stdout is not None  # noqa: S101  # started with a pipe
             try:
-                yield from _answers(process.stdout, len(ids), limit=limit)
+                yield from answers(process.stdout, len(ids), limit=limit)
             finally:
                 process.kill()
                 process.stdout.close()
                 process.wait()
-
-
-def _answers(pipe: IO[bytes], count: int, *, limit: int | None) -> Iterator[tuple[str, str, bytes]]:
-    for _ in range(count):
-        line = pipe.readline()
-        if not line.endswith(b"\n"):
-            raise UnavailableError("reading the object store was interrupted; try again")
-        id_, kind, *size = line.split()
-        if not size:  # missing
-            continue
-        left = int(size[0])
-        kept = left if limit is None else min(left, limit + 1)
-        content = pipe.read(kept)
-        left += 1 - kept  # and the line break after each object
-        while left:
-            left -= len(pipe.read(min(left, _PIECE))) or left
-        yield id_.decode(), kind.decode(), content
 
 
 def _parsed(content: bytes) -> Iterator[TreeEntry]:
@@ -249,8 +235,8 @@ class _Pool:
         """Kind and content of objects; missing ones are left out."""
         found: dict[str, tuple[str, bytes]] = {}
         async with self.taken() as conversation:
-            for start in range(0, len(ids), _AT_ONCE):
-                part = ids[start : start + _AT_ONCE]
+            for start in range(0, len(ids), AT_ONCE):
+                part = ids[start : start + AT_ONCE]
                 await conversation.announce(part)
                 for id_ in part:
                     header = await conversation.header(id_)
@@ -268,8 +254,8 @@ class _Pool:
         """Sizes of objects; missing ones are left out."""
         found: dict[str, int] = {}
         async with self.taken() as conversation:
-            for start in range(0, len(ids), _AT_ONCE):
-                part = ids[start : start + _AT_ONCE]
+            for start in range(0, len(ids), AT_ONCE):
+                part = ids[start : start + AT_ONCE]
                 await conversation.announce(part)
                 for id_ in part:
                     header = await conversation.header(id_)

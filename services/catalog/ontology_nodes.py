@@ -3,13 +3,15 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import yaml
 
 from services.catalog.domain.diagnostics import Problem
 from services.catalog.domain.documents import Position
 from services.catalog.domain.ontology_documents import FactValue, Name, Value
+from services.catalog.yaml_nodes import CORE, RefusedError, bomb, decode, place
+from services.catalog.yaml_nodes import compose as compose_text
 
 MAX_VALUES: Final = 500_000
 """Values of one file, aliases expanded; more is a YAML bomb."""
@@ -17,10 +19,8 @@ MAX_DEPTH: Final = 50
 MAX_PROBLEMS: Final = 1_000
 """Further ones of the same file are left out."""
 
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_CORE: Final = "tag:yaml.org,2002:"
 _TAGS: Final = {
-    _CORE + name
+    CORE + name
     for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "seq", "map")
 }
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -31,84 +31,13 @@ Fields: TypeAlias = dict[str, tuple[Name, yaml.Node]]
 """What stands in a mapping, by name; readers take out what they know."""
 
 
-class RefusedError(Exception):
-    """The file is not read at all."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
 def compose(content: bytes) -> yaml.Node | None:
     """The root node of a file; None where it is empty.
 
     Raises:
         RefusedError: It is no UTF-8, no YAML, or nested too deeply.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        raise RefusedError(
-            Problem(
-                code="yaml-not-utf8",
-                line=before.count(b"\n") + 1,
-                column=len(before) - (before.rfind(b"\n") + 1) + 1,
-                message=f"the byte 0x{content[error.start]:02x} is no UTF-8",
-                remedy="save the file in UTF-8",
-            )
-        ) from error
-    try:
-        # Depth first, from the events alone: PyYAML's C composer recurses until it crashes.
-        _check_depth(text)
-        loader = _LOADER(text)
-        try:
-            node: yaml.Node | None = loader.get_single_node()
-        finally:
-            loader.dispose()
-    except yaml.YAMLError as error:
-        raise RefusedError(_syntax_problem(error)) from error
-    return node
-
-
-def _check_depth(text: str) -> None:
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise RefusedError(_bomb(place(event.start_mark), "it is nested too deeply"))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _syntax_problem(error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    message = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    context = getattr(error, "context", None)
-    position = place(mark) if mark is not None else Position()
-    return Problem(
-        code="yaml-syntax",
-        line=position.line,
-        column=position.column,
-        message=f"no valid YAML: {f'{context}: ' if context else ''}{message}"[:500],
-        remedy="correct the syntax; quote text that holds `: `, `#`, or begins with a special sign",
-    )
-
-
-def _bomb(position: Position, why: str) -> Problem:
-    return Problem(
-        code="yaml-too-large",
-        line=position.line,
-        column=position.column,
-        message=f"the content is refused: {why}",
-        remedy="write plain values, without nested aliases",
-    )
-
-
-def place(mark: Any) -> Position:
-    """Where something is written."""
-    return Position(line=mark.line + 1, column=mark.column + 1)
+    return compose_text(decode(content), max_depth=MAX_DEPTH)
 
 
 def clean(text: str) -> str:
@@ -202,7 +131,7 @@ class NodeReader:
         self._count += 1
         if self._count > MAX_VALUES:
             raise RefusedError(
-                _bomb(place(node.start_mark), f"it has more than {MAX_VALUES} values")
+                bomb(place(node.start_mark), f"it has more than {MAX_VALUES} values")
             )
         if node.tag not in _TAGS:
             position = place(node.start_mark)
@@ -256,12 +185,12 @@ class NodeReader:
 
 
 def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == f"{_CORE}null"
+    return isinstance(node, yaml.ScalarNode) and node.tag == f"{CORE}null"
 
 
 def _scalar(node: yaml.ScalarNode) -> FactValue:
     text: str = node.value
-    kind = node.tag.removeprefix(_CORE)
+    kind = node.tag.removeprefix(CORE)
     if kind == "bool":
         return text.lower() in _TRUE
     if kind == "int" and _INTEGER.fullmatch(text):

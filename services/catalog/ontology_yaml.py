@@ -25,7 +25,8 @@ from services.catalog.domain.ontology_documents import (
     RelationStatement,
     is_namespace,
 )
-from services.catalog.ontology_nodes import Fields, NodeReader, RefusedError, compose, place
+from services.catalog.ontology_nodes import Fields, NodeReader, compose
+from services.catalog.yaml_nodes import RefusedError, place
 
 _PROXIES: Final = {
     "true": Proxy.YES,

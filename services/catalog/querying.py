@@ -66,6 +66,8 @@ class Querying:
         self._graphs = graphs
         self._parse = parse
         self._ontologies: dict[str, Ontology] = {}
+        self._parsed: dict[str, Ontology] = {}
+        """By their files: most revisions change none of them."""
         self._concepts: dict[str, Concepts] = {}
         self._loads: dict[str, asyncio.Task[None]] = {}
 
@@ -109,7 +111,11 @@ class Querying:
                     ]
                 )
 
-            known = await asyncio.to_thread(parsed)
+            files = " ".join(f"{id_} {path!r}" for path, id_, _ in contents)
+            known = self._parsed.get(files)
+            if known is None:
+                known = await asyncio.to_thread(parsed)
+                _keep(self._parsed, files, known)
             _keep(self._ontologies, tree, known)
         return known
 
@@ -182,7 +188,7 @@ def _named(answer: Answer, ontology: Ontology) -> Answer:
     return replace(answer, rows=tuple(tuple(map(term, row)) for row in answer.rows))
 
 
-def _keep(kept: dict[str, T], tree: str, value: T) -> None:
+def _keep(kept: dict[str, T], name: str, value: T) -> None:
     if len(kept) >= MAX_KEPT:
         del kept[next(iter(kept))]
-    kept[tree] = value
+    kept[name] = value

@@ -130,14 +130,10 @@ def conditions(
     found += [Query.term_query(schema, "tag", value(tag)) for tag in filter_.tags]
     found += [Query.term_query(schema, "folder", path) for path in filter_.paths]
     if filter_.checkable is not None:
-        checkable = Query.term_set_query(
-            schema, "type", sorted(type_.value for type_ in CHECKABLE)
-        )
+        checkable = Query.term_set_query(schema, "type", sorted(type_.value for type_ in CHECKABLE))
         found.append(
             checkable
             if filter_.checkable
-            else Query.boolean_query(
-                [(Occur.Must, Query.all_query()), (Occur.MustNot, checkable)]
-            )
+            else Query.boolean_query([(Occur.Must, Query.all_query()), (Occur.MustNot, checkable)])
         )
     return [silent(query) for query in found]

@@ -175,13 +175,26 @@ class Evaluation:
         """Words near to one that occurs nowhere, likeliest first, which do occur."""
         if len(word) >= MAX_WORD_CHARACTERS:
             return ()
-        candidates = self._words.vocabulary.nearest(word, open_ended=open_ended)
-        if not candidates and looks_like_key(written):
-            candidates = [key.lower() for key in nearest_keys(written.upper(), self._words.keys)]
-        # By how often they stand in this revision, so that later ones do not change its pages.
-        often = {one: self._count(self._any((one,))) for one in candidates}
-        found = sorted((one for one in often if often[one]), key=lambda one: -often[one])
-        return tuple(found[:MAX_REPLACEMENTS])
+        vocabulary = self._words.vocabulary
+        found = self._occurring(vocabulary.nearest(word))
+        if not found and open_ended:
+            found = self._occurring(vocabulary.continuing(word))
+        if not found and looks_like_key(written):
+            keys = nearest_keys(written.upper(), self._words.keys)
+            found = self._occurring([[key.lower() for key in keys]])
+        return found
+
+    def _occurring(self, groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
+        """The nearest words of those that occur in this revision; most frequent in it first.
+
+        Words of other revisions are known too, but must not change its answers.
+        """
+        for group in groups:
+            often = {one: self._count(self._any((one,))) for one in group}
+            found = sorted((one for one in often if often[one]), key=lambda one: (-often[one], one))
+            if found:
+                return tuple(found[:MAX_REPLACEMENTS])
+        return ()
 
     def _any(self, words: Iterable[str]) -> Query:
         return either(word_query(self._schema, word, open_ended=False) for word in words)

@@ -11,8 +11,8 @@ from typing import Final
 import tantivy
 
 from services.catalog.ports import Finding, Question, Standing, Standings
-from services.catalog.search_schema import document, identifier, make_index
 from services.catalog.search_evaluation import Evaluation, Words
+from services.catalog.search_schema import document, identifier, make_index
 
 _WRITER_BYTES: Final = 64 * 1024 * 1024
 _KNOWN_NUMBERS: Final = 10_000

@@ -27,25 +27,20 @@ class Vocabulary:
         for word in counts:
             self._by_length.setdefault(len(word), []).append(word)
 
-    def nearest(self, word: str, *, open_ended: bool = False) -> list[str]:
-        """Words that are as few slips away as possible, the most frequent first.
+    def nearest(self, word: str) -> list[list[str]]:
+        """Words that are near: those with the fewest slips, then those with more.
 
         A slip is a letter too many, too few, wrong, or changed with its neighbour: one is
-        forgiven in words of 4 to 7 letters, two in longer ones. Of a word that may go on
-        (`open_ended`), beginnings of longer words are tried if no whole word is near.
+        forgiven in words of 4 to 7 letters, two in longer ones. Each list has the most frequent
+        words first.
         """
         slips = _slips(word)
-        if not slips:
-            return []
         lengths = range(len(word) - slips, len(word) + slips + 1)
         choices = [one for length in lengths for one in self._by_length.get(length, ())]
-        found = _near(word, choices, slips)
-        if not found and open_ended:
-            found = self._continuing(word, slips)
-        return sorted(found, key=lambda one: (-self._counts[one], one))[:MAX_CANDIDATES]
+        return [self._first(group) for group in _near(word, choices, slips)]
 
-    def _continuing(self, word: str, slips: int) -> list[str]:
-        """Words with a beginning that is near, of those with the same first letter.
+    def continuing(self, word: str) -> list[list[str]]:
+        """Words with a beginning that is near, of those with the same first letter, likewise.
 
         Who slips with the first letter sees it, and without this all words would have to be cut.
         """
@@ -56,8 +51,13 @@ class Vocabulary:
                     if one[0] == word[0]:
                         for cut in (len(word) - 1, len(word), len(word) + 1):
                             beginnings.setdefault(one[:cut], []).append(one)
-        near = _near(word, beginnings, slips)
-        return list({one for beginning in near for one in beginnings[beginning]})
+        return [
+            self._first({one for beginning in group for one in beginnings[beginning]})
+            for group in _near(word, beginnings, _slips(word))
+        ]
+
+    def _first(self, words: Iterable[str]) -> list[str]:
+        return sorted(words, key=lambda one: (-self._counts[one], one))[:MAX_CANDIDATES]
 
 
 def looks_like_key(written: str) -> bool:
@@ -68,16 +68,18 @@ def looks_like_key(written: str) -> bool:
 
 def nearest_keys(key: str, keys: Iterable[str]) -> list[str]:
     """Keys with one slip, in order."""
-    return sorted(_near(key, keys, 1))[:MAX_CANDIDATES]
+    return sorted(one for group in _near(key, keys, 1) for one in group)[:MAX_CANDIDATES]
 
 
-def _near(word: str, choices: Iterable[str], slips: int) -> list[str]:
-    """The nearest of all choices that are near enough."""
+def _near(word: str, choices: Iterable[str], slips: int) -> list[list[str]]:
+    """Choices that are near enough, by number of slips."""
+    if not slips:
+        return []
     near = process.extract(
         word, list(choices), scorer=OSA.distance, score_cutoff=slips, limit=None, processor=None
     )
-    least = min((distance for _, distance, _ in near), default=0)
-    return [one for one, distance, _ in near if distance == least]
+    distances = sorted({distance for _, distance, _ in near})
+    return [[one for one, slip, _ in near if slip == distance] for distance in distances]
 
 
 def _slips(word: str) -> int:

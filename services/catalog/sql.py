@@ -20,9 +20,12 @@ from services.catalog.domain.entities import (
     Revision,
 )
 from services.catalog.domain.filters import Filter
-from services.catalog.domain.graph import ENVIRONMENT_FIELD
 from services.catalog.ports import DiagnosticPage, Page, RelationPage
 from services.catalog.sql_reading import (
+    ENTITIES,
+    NODES,
+    REFERRER_COUNT,
+    REFERRERS,
     conditions,
     holds,
     load,
@@ -160,23 +163,15 @@ class SqlStore:
         found: dict[str, Placed] = {}
         async with self._engine.connect() as connection:
             for part in chunks(list(dict.fromkeys(keys))):
-                query = placed_query(tree).where(placements.c.key.in_(part))
-                for placed in await load(connection, query):
+                for placed in await load(connection, ENTITIES, {"tree": tree, "keys": part}):
                     found[placed.entity.key] = placed
         return found
 
     async def nodes(self, tree: str, keys: Sequence[str]) -> dict[str, Node]:
         found: dict[str, Node] = {}
-        columns = (versions.c.id, versions.c.key, versions.c.type, versions.c.title)
-        places = (versions.c.path, versions.c.tree, placements.c.environment_key)
         async with self._engine.connect() as connection:
             for part in chunks(list(dict.fromkeys(keys))):
-                query = (
-                    sa.select(*columns, *places)
-                    .join(placements, placements.c.version == versions.c.id)
-                    .where(placements.c.key.in_(part), holds(placements, tree))
-                )
-                rows = (await connection.execute(query)).all()
+                rows = (await connection.execute(NODES, {"tree": tree, "keys": part})).all()
                 references = await references_of(connection, [row.id for row in rows])
                 for row in rows:
                     found[row.key] = Node(
@@ -214,27 +209,12 @@ class SqlStore:
         return Page(entities=tuple(entities), total=total or 0)
 
     async def referrers(self, tree: str, key: str, *, limit: int) -> RelationPage:
-        named = (
-            sa.select(relations.c.field, placements.c.key, placements.c.version)
-            .join(placements, placements.c.version == relations.c.version)
-            .where(relations.c.key == key, holds(placements, tree))
-        )
-        running = sa.select(
-            sa.literal(ENVIRONMENT_FIELD).label("field"), placements.c.key, placements.c.version
-        ).where(placements.c.environment_key == key, holds(placements, tree))
-        found = sa.union(named, running).subquery()
-        listed = (
-            sa.select(found.c.field, found.c.key, versions.c.title, versions.c.type)
-            .join(versions, versions.c.id == found.c.version)
-            .order_by(found.c.key, found.c.field)
-            .limit(limit)
-        )
+        values = {"tree": tree, "key": key}
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(listed)).all()
+            rows = (await connection.execute(REFERRERS, {**values, "limit": limit})).all()
             total = len(rows)
             if total == limit:
-                counted = sa.select(sa.func.count()).select_from(found)
-                total = await connection.scalar(counted) or 0
+                total = await connection.scalar(REFERRER_COUNT, values) or 0
         return RelationPage(
             relations=tuple(
                 Relation(field=row.field, key=row.key, title=row.title, type=EntityType(row.type))

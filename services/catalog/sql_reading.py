@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +16,7 @@ from services.catalog.domain.entities import (
     Revision,
 )
 from services.catalog.domain.filters import Filter
+from services.catalog.domain.graph import ENVIRONMENT_FIELD
 from services.catalog.sql_writing import chunks
 from services.catalog.tables import placements, relations, revisions, tags, versions
 
@@ -40,9 +41,58 @@ def placed_query(tree: str) -> sa.Select[Any]:
     )
 
 
-async def load(connection: AsyncConnection, query: sa.Select[Any]) -> list[Placed]:
+# Queries that every look-up runs are built once: building takes longer than the database needs.
+_AT_TREE = sa.select(revisions.c.number).where(revisions.c.tree == sa.bindparam("tree"))
+_HOLDS = sa.and_(
+    placements.c.first <= _AT_TREE.scalar_subquery(),
+    placements.c.last >= _AT_TREE.scalar_subquery(),
+)
+_AMONG_KEYS = placements.c.key.in_(sa.bindparam("keys", expanding=True))
+
+ENTITIES: Final = (
+    sa.select(versions, placements.c.environment, placements.c.environment_key)
+    .join(placements, placements.c.version == versions.c.id)
+    .where(_HOLDS, _AMONG_KEYS)
+)
+"""Entities by `keys` at `tree`; `load` runs it."""
+NODES: Final = (
+    sa.select(
+        *(versions.c.id, versions.c.key, versions.c.type, versions.c.title),
+        *(versions.c.path, versions.c.tree, placements.c.environment_key),
+    )
+    .join(placements, placements.c.version == versions.c.id)
+    .where(_HOLDS, _AMONG_KEYS)
+)
+"""What closures need of entities, by `keys` at `tree`."""
+_REFERENCES: Final = (
+    sa.select(relations)
+    .where(relations.c.version.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(relations.c.version, relations.c.position)
+)
+_REFERRING = sa.union(
+    sa.select(relations.c.field, placements.c.key, placements.c.version)
+    .join(placements, placements.c.version == relations.c.version)
+    .where(relations.c.key == sa.bindparam("key"), _HOLDS),
+    sa.select(
+        sa.literal(ENVIRONMENT_FIELD).label("field"), placements.c.key, placements.c.version
+    ).where(placements.c.environment_key == sa.bindparam("key"), _HOLDS),
+).subquery()
+REFERRERS: Final = (
+    sa.select(_REFERRING.c.field, _REFERRING.c.key, versions.c.title, versions.c.type)
+    .join(versions, versions.c.id == _REFERRING.c.version)
+    .order_by(_REFERRING.c.key, _REFERRING.c.field)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+"""Who refers to `key` at `tree`, at most `limit`."""
+REFERRER_COUNT: Final = sa.select(sa.func.count()).select_from(_REFERRING)
+"""How many refer to `key` at `tree`."""
+
+
+async def load(
+    connection: AsyncConnection, query: sa.Select[Any], values: Mapping[str, Any] | None = None
+) -> list[Placed]:
     """Runs a query for entities, and adds their references."""
-    rows = (await connection.execute(query)).mappings().all()
+    rows = (await connection.execute(query, values)).mappings().all()
     references = await references_of(connection, [row["id"] for row in rows])
     return [_entity(row, references[row["id"]]) for row in rows]
 
@@ -53,10 +103,7 @@ async def references_of(
     """References of entity versions, in their order."""
     found: dict[int, list[Reference]] = {id_: [] for id_ in ids}
     for part in chunks(ids):
-        stated = sa.select(relations).where(relations.c.version.in_(part))
-        for row in await connection.execute(
-            stated.order_by(relations.c.version, relations.c.position)
-        ):
+        for row in await connection.execute(_REFERENCES, {"ids": part}):
             found[row.version].append(Reference(field=row.field, key=row.key))
     return found
 

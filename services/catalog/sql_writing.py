@@ -65,7 +65,7 @@ async def write(connection: AsyncConnection, number: int, delta: Delta, *, empty
     moved = await _moved(connection, delta.moved)
     await _close(connection, number, [*delta.removed, *delta.moved, *_keys(delta.placed)])
     ids = await _ensure_versions(connection, delta.placed, last=last)
-    await _insert(
+    await insert(
         connection,
         placements,
         (
@@ -94,7 +94,7 @@ def _keys(entities: Iterable[Placed]) -> Iterator[str]:
     return (placed.entity.key for placed in entities)
 
 
-async def _insert(
+async def insert(
     connection: AsyncConnection, table: sa.Table, rows: Iterable[Sequence[Any]]
 ) -> None:
     """Adds rows, each with a value for every column."""
@@ -144,11 +144,11 @@ async def _ensure_versions(
     missing = [placed for placed in entities if (placed.entity.path, placed.entity.tree) not in ids]
     fresh = list(enumerate(missing, start=last + 1))
     ids.update(((placed.entity.path, placed.entity.tree), id_) for id_, placed in fresh)
-    await _insert(connection, versions, (_version_row(id_, placed) for id_, placed in fresh))
-    await _insert(
+    await insert(connection, versions, (_version_row(id_, placed) for id_, placed in fresh))
+    await insert(
         connection, tags, ((id_, tag) for id_, placed in fresh for tag in placed.entity.tags)
     )
-    await _insert(
+    await insert(
         connection,
         relations,
         (
@@ -202,7 +202,7 @@ async def _note(connection: AsyncConnection, number: int, new: Sequence[Diagnost
     if not new:
         return
     last = await connection.scalar(sa.select(sa.func.max(diagnostics.c.id))) or 0
-    await _insert(
+    await insert(
         connection,
         diagnostics,
         (

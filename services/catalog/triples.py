@@ -77,8 +77,7 @@ class OxigraphGraphs:
         }
         await self._send(process, begin)
         async for batch in entities:
-            rows = [(each.key, each.type, each.title, each.tags) for each in batch]
-            await self._send(process, {"do": "add", "tree": tree, "entities": rows})
+            await self._send(process, {"do": "add", "tree": tree, "entities": batch})
         answer = await self._ask(process, {"do": "ready", "tree": tree}, LOAD_SECONDS)
         log.info(f"graph of revision {tree[:10]}: {answer['triples']} triples")
 

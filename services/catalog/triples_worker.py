@@ -11,7 +11,7 @@ At the end of standard input, which is the end of the catalog, everything ends.
 
 import contextlib
 import ctypes
-import json
+import math
 import os
 import resource
 import selectors
@@ -63,14 +63,18 @@ class Graph:
 
 
 @dataclass(kw_only=True)
-class Running:
-    """A query in its process."""
+class Fork:
+    """A process with a graph: it waits for its one query, and answers it."""
 
-    id: int
     pid: int
-    pipe: int
-    deadline: float
-    answer: bytearray = field(default_factory=bytearray)
+    questions: int
+    """Descriptor to write its query to."""
+    answers: int
+    """Descriptor to read its answer from."""
+    id: int = 0
+    """Number of the query; 0 until it has one."""
+    deadline: float = math.inf
+    frames: FrameReader = field(default_factory=FrameReader)
 
 
 class Worker:
@@ -78,8 +82,10 @@ class Worker:
 
     def __init__(self) -> None:
         self.graphs: dict[str, Graph] = {}
-        self.running: dict[int, Running] = {}
-        """By descriptor of the pipe."""
+        self.running: dict[int, Fork] = {}
+        """Those that have a query, by descriptor of their answers."""
+        self.spares: dict[str, Fork] = {}
+        """One for each graph, forked ahead: with many triples that takes longer than the query."""
         self.selector = selectors.DefaultSelector()
         self.frames = FrameReader()
 
@@ -90,24 +96,27 @@ class Worker:
         try:
             self.loop()
         finally:
-            for query in self.running.values():
-                os.kill(query.pid, signal.SIGKILL)
+            for fork in (*self.running.values(), *self.spares.values()):
+                os.kill(fork.pid, signal.SIGKILL)
 
     def loop(self) -> None:
         """Serves until standard input ends."""
         while True:
             now = time.monotonic()
-            for query in list(self.running.values()):
-                if query.deadline <= now:
-                    self.end(query, {"error": "time"})
-            wait = min((query.deadline for query in self.running.values()), default=None)
+            for fork in list(self.running.values()):
+                if fork.deadline <= now:
+                    self.end(fork, {"error": "time"})
+            wait = min((fork.deadline for fork in self.running.values()), default=None)
             timeout = None if wait is None else max(wait - time.monotonic(), 0)
-            for key, _ in self.selector.select(timeout):
+            events = self.selector.select(timeout)
+            for key, _ in events:
                 if key.fd == 0:
                     if not self.read_input():
                         return
                 elif key.fd in self.running:
                     self.read_answer(self.running[key.fd])
+            if not self.running:
+                self.fork_spares()
 
     def read_input(self) -> bool:
         """Takes what is there; False at the end."""
@@ -124,9 +133,9 @@ class Worker:
         tree = frame.get("tree", "")
         match frame["do"]:
             case "begin":
-                self.graphs.pop(tree, None)
+                self.drop(tree)
                 while len(self.graphs) >= MAX_GRAPHS:
-                    self.graphs.pop(next(iter(self.graphs)))
+                    self.drop(next(iter(self.graphs)))
                 self.graphs[tree] = Graph(vocabulary=Vocabulary(**frame["vocabulary"]))
                 self.graphs[tree].add(frame["triples"])
             case "add":
@@ -142,77 +151,115 @@ class Worker:
             case "query":
                 self.start(frame)
             case "cancel":
-                for query in list(self.running.values()):
-                    if query.id == frame["id"]:
-                        self.end(query, {"error": "cancelled"})
+                for fork in list(self.running.values()):
+                    if fork.id == frame["id"]:
+                        self.end(fork, {"error": "cancelled"})
 
-    def start(self, frame: Json) -> None:
-        """Starts a query in a process of its own."""
-        graph = self.graphs.get(frame["tree"])
-        if graph is None or not graph.ready:
-            self.say({"id": frame["id"], "error": "unknown"})
-            return
-        self.graphs[frame["tree"]] = self.graphs.pop(frame["tree"])  # used last
-        read, write = os.pipe()
+    def drop(self, tree: str) -> None:
+        """Gives up a graph; queries that run on it have it still."""
+        self.graphs.pop(tree, None)
+        spare = self.spares.pop(tree, None)
+        if spare is not None:
+            _close(spare)
+
+    # Forks
+
+    def fork_spares(self) -> None:
+        """Forks ahead for the next queries, while there is nothing else to do."""
+        for tree, graph in self.graphs.items():
+            if graph.ready and tree not in self.spares:
+                self.spares[tree] = self.fork(graph)
+
+    def fork(self, graph: Graph) -> Fork:
+        """Starts a process with a graph."""
+        question, questions = os.pipe()
+        answers, answer = os.pipe()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _end_with(parent)
-            _answer(graph, frame, write)
-        os.close(write)
-        os.set_blocking(read, False)
-        deadline = time.monotonic() + frame["seconds"]
-        self.running[read] = Running(id=frame["id"], pid=pid, pipe=read, deadline=deadline)
-        self.selector.register(read, selectors.EVENT_READ)
+            _serve(graph, question=question, answer=answer, parent=parent)
+        os.close(question)
+        os.close(answer)
+        os.set_blocking(answers, False)
+        return Fork(pid=pid, questions=questions, answers=answers)
 
-    def read_answer(self, query: Running) -> None:
-        """Takes a piece of an answer; at its end the process is reaped and the answer sent."""
+    def start(self, frame: Json) -> None:
+        """Gives a query to a process of its own."""
+        tree = frame["tree"]
+        graph = self.graphs.get(tree)
+        if graph is None or not graph.ready:
+            self.say({"id": frame["id"], "error": "unknown"})
+            return
+        self.graphs[tree] = self.graphs.pop(tree)  # used last
+        fork = self.spares.pop(tree, None) or self.fork(graph)
+        fork.id = frame["id"]
+        fork.deadline = time.monotonic() + frame["seconds"]
+        self.running[fork.answers] = fork
+        self.selector.register(fork.answers, selectors.EVENT_READ)
+        # A query is shorter than a pipe holds, so that this never waits.
+        with contextlib.suppress(BrokenPipeError):  # its end is seen as that of the answer
+            os.write(fork.questions, encoded(frame))
+
+    def read_answer(self, fork: Fork) -> None:
+        """Takes a piece of an answer; sends it when it is whole, or says why there is none."""
         with contextlib.suppress(BlockingIOError):
-            data = os.read(query.pipe, 1 << 20)
-            if data:
-                query.answer += data
+            data = os.read(fork.answers, 1 << 20)
+            if not data:
+                self.end(fork, None)
                 return
-            self.end(query, None)
+            for answer in fork.frames.feed(data):
+                self.end(fork, answer)
 
-    def end(self, query: Running, answer: Json | None) -> None:
-        """Ends a query, with its own answer or with another."""
+    def end(self, fork: Fork, answer: Json | None) -> None:
+        """Ends a process, with an answer to its query; without one, it ended by itself."""
+        self.selector.unregister(fork.answers)
+        del self.running[fork.answers]
         if answer is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(query.pid, signal.SIGKILL)
-        _, status = os.waitpid(query.pid, 0)
-        self.selector.unregister(query.pipe)
-        os.close(query.pipe)
-        del self.running[query.pipe]
+            self.say({**answer, "id": fork.id})
+        status = _close(fork, kill=answer is not None)
         if answer is None:
-            if status == 0:
-                answer = json.loads(query.answer)
-            elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
-                answer = {"error": "time"}
-            else:
-                # Oxigraph ends its process where no memory is left.
-                answer = {"error": "memory"}
-        self.say({**answer, "id": query.id})
+            # Oxigraph ends its process where no memory is left.
+            overdue = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
+            self.say({"error": "time" if overdue else "memory", "id": fork.id})
 
     def say(self, frame: Json) -> None:
         """Sends a frame; the reader takes all of it at once, so that waiting for it is fine."""
-        data = memoryview(encoded(frame))
-        while data:
-            data = data[os.write(1, data) :]
+        _write(1, encoded(frame))
 
 
-# In the process of a query ---------------------------------------------------------------------
+def _close(fork: Fork, *, kill: bool = True) -> int:
+    """Ends a process and takes leave of it; returns its status."""
+    if kill:
+        os.kill(fork.pid, signal.SIGKILL)
+    os.close(fork.questions)
+    os.close(fork.answers)
+    return os.waitpid(fork.pid, 0)[1]
 
 
-def _answer(graph: Graph, frame: Json, pipe: int) -> None:
-    """Runs a query and writes its answer; never returns."""
+def _write(descriptor: int, content: bytes) -> None:
+    data = memoryview(content)
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+# In a fork --------------------------------------------------------------------------------
+
+
+def _serve(graph: Graph, *, question: int, answer: int, parent: int) -> None:
+    """Waits for the one query and answers it; never returns."""
     code = 1
     try:
-        _confine(frame["seconds"], frame["memory"])
-        answer = json.dumps(_result(graph, frame)).encode()
-        data = memoryview(answer)
-        while data:
-            data = data[os.write(pipe, data) :]
-        code = 0
+        _end_with(parent)
+        for descriptor in range(max(question, answer) + 256):
+            if descriptor not in (question, answer):
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+        frames = FrameReader()
+        while data := os.read(question, 1 << 16):
+            for frame in frames.feed(data):
+                _confine(frame["seconds"], frame["memory"])
+                _write(answer, encoded(_result(graph, frame)))
+                code = 0
     except MemoryError:
         code = 2
     finally:
@@ -233,8 +280,6 @@ def _confine(seconds: float, memory: int) -> None:
         with open("/proc/self/statm", "rb") as file:  # before none can be opened
             size = int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + memory, size + memory))
-    for descriptor in (0, 1, 2):  # the last one, as Oxigraph writes pages where memory is short
-        os.close(descriptor)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A safety net only, if the loop above is killed: it counts real time, and ends us before.

@@ -57,6 +57,7 @@ _FLUSH_SECONDS = 1.0
 """How long the end of an attempt waits for events on their way to the broker."""
 _UPLOADS = 4
 _LONGEST_PAUSE = 2.0
+_FLOOD = 32
 _WHOLE_BYTES = 256 * 1024**2
 """A repository larger than that is not laid out whole for the sake of an undeclared dependency."""
 
@@ -386,5 +387,7 @@ def _limits(limits: CheckLimits) -> Limits:
         file_bytes=limits.file_bytes or usual.file_bytes,
         processes=limits.processes,
         output_bytes=limits.output_bytes or usual.output_bytes,
+        # A check may print much more than is kept, but not for ever.
+        flood_bytes=_FLOOD * limits.output_bytes or usual.flood_bytes,
         artefact_bytes=limits.artefact_bytes or usual.artefact_bytes,
     )

@@ -159,7 +159,12 @@ class ContainerBackend:
             self._open.discard(workplace)
             await self._remove(name)
 
-        workplace = HarnessWorkplace(session, info=info, fit=fit, end=end)
+        async def starved() -> bool:
+            with contextlib.suppress(UnavailableError):
+                return await self._engine.starved(name)
+            return False
+
+        workplace = HarnessWorkplace(session, info=info, fit=fit, end=end, starved=starved)
         self._open.add(workplace)
         return workplace
 

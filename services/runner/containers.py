@@ -1,16 +1,13 @@
 """The Docker engine: the only module that imports `docker`.
 
-Blocking calls of docker-py run in threads; the attached stream of a container is read in the event
-loop. Nothing of the host is ever mounted into a container.
+Blocking calls of docker-py run in threads. Nothing of the host is ever mounted into a container.
 """
 
 import asyncio
 import contextlib
 import os
-import socket
-import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -23,6 +20,7 @@ from docker.types import LogConfig
 from docker.utils import kwargs_from_env
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
+from services.runner.container_channel import ContainerChannel
 from services.runner.domain import CAPABILITIES
 
 RUNNER_LABEL: Final = "dev.ackrep.runner"
@@ -36,9 +34,6 @@ RECIPE_LABEL: Final = "dev.ackrep.recipe"
 _T = TypeVar("_T")
 _CALL_SECONDS = 60
 _BUILD_SECONDS = 3600
-_STDOUT, _STDERR = 1, 2
-_HEADER = struct.Struct(">BxxxL")
-_KEPT_ERRORS = 8 * 1024
 _LAST_LINES = 15
 
 
@@ -171,7 +166,7 @@ class Engine:
     async def start(
         self, name: str, *, image: str, command: Sequence[str], labels: Mapping[str, str],
         bounds: Bounds,
-    ) -> "ContainerChannel":  # fmt: skip
+    ) -> ContainerChannel:  # fmt: skip
         """Creates, attaches to and starts a container, as tight as the engine allows."""
 
         def start() -> Any:
@@ -229,6 +224,18 @@ class Engine:
             )
         )
 
+    async def starved(self, name: str) -> bool:
+        """Whether a container has ended because memory ran out; False if it is gone or lives."""
+
+        def inspect() -> bool:
+            try:
+                state = self._client.inspect_container(name)["State"]
+            except NotFound:
+                return False
+            return bool(state.get("OOMKilled")) and not state.get("Running")
+
+        return await _call(inspect)
+
     async def remove(self, name: str) -> None:
         """Kills and removes a container; one that is gone already counts as removed."""
         await _call(lambda: self._remove(name))
@@ -259,93 +266,6 @@ class Engine:
     async def close(self) -> None:
         """Closes connections."""
         await asyncio.to_thread(self._client.close)
-
-
-class ContainerChannel:
-    """The attached stream of a container, demultiplexed: a `Channel` of the harness."""
-
-    def __init__(self, response: Any) -> None:
-        self._response = response  # keeps the connection alive
-        raw = getattr(response, "_sock", response)
-        self._plain = type(raw) is socket.socket
-        self._socket: Any = raw
-        if self._plain:
-            raw.setblocking(False)
-        else:
-            raw.settimeout(None)  # TLS and SSH: read in threads
-        self._pending = bytearray()
-        self._left = 0
-        self._stream = _STDOUT
-        self._errors = bytearray()
-        self._closed = False
-        self._uses = 0
-
-    @property
-    def errors(self) -> str:
-        """The last of what the harness itself wrote to standard error."""
-        return self._errors.decode("utf-8", "replace").strip()
-
-    async def read(self, size: int, /) -> bytes:
-        while True:
-            if self._left == 0 and len(self._pending) >= _HEADER.size:
-                self._stream, self._left = _HEADER.unpack_from(self._pending)
-                del self._pending[: _HEADER.size]
-            if self._left and self._pending:
-                count = min(self._left, len(self._pending), size)
-                data = bytes(self._pending[:count])
-                del self._pending[:count]
-                self._left -= count
-                if self._stream != _STDERR:
-                    return data
-                self._errors += data
-                del self._errors[:-_KEPT_ERRORS]
-                continue
-            data = await self._receive(size + _HEADER.size)
-            if not data:
-                return b""
-            self._pending += data
-
-    async def write(self, data: bytes, /) -> None:
-        if self._closed:
-            raise EOFError("the stream is closed")
-        with self._used():
-            if self._plain:
-                await asyncio.get_running_loop().sock_sendall(self._socket, data)
-            else:
-                await asyncio.to_thread(self._socket.sendall, data)
-
-    async def _receive(self, size: int) -> bytes:
-        if self._closed:
-            return b""
-        with self._used():
-            if self._plain:
-                return await asyncio.get_running_loop().sock_recv(self._socket, size)
-            return await asyncio.to_thread(self._socket.recv, size)
-
-    @contextlib.contextmanager
-    def _used(self) -> Iterator[None]:
-        """While somebody waits for the socket it is shut down, but not closed: that wakes them."""
-        self._uses += 1
-        try:
-            yield
-        finally:
-            self._uses -= 1
-            self._settle()
-
-    def _settle(self) -> None:
-        if self._closed and not self._uses:
-            with contextlib.suppress(OSError):
-                self._socket.close()
-
-    async def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self._response.close()
-        self._settle()
 
 
 def find_engine() -> Engine:

@@ -1,7 +1,8 @@
 """The process backend: the same harness as in containers, as a child process of the runner.
 
-What it confines is what the host allows without a container: as root each check gets its own user
-id where the files it needs can be read by others, else nothing; every result says which.
+What it confines is what the host allows without a container: Landlock and a filter of system calls
+on Linux, and as root a user id for each check where the files it needs can be read by others. Every
+result says which.
 """
 
 import asyncio
@@ -219,7 +220,8 @@ class ProcessBackend:
 def _remarks(rung: str) -> tuple[str, ...]:
     if rung == "none":
         return ("not confined: the process backend ran it with the rights of the runner",)
-    return ("confined by user id only: the process backend ran it without a container",)
+    parts = rung.replace("uid", "user id").split("+")
+    return (f"confined by {', '.join(parts)} only: the process backend ran it without a container",)
 
 
 async def _fit(limits: Limits) -> Limits:

@@ -5,9 +5,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from services.runner.domain import Definition, WorkplaceInfo
-from services.runner.outcome import Event
+from services.runner.outcome import Cleanliness, Event, Outcome, ResultEvent, Verdict
 from services.runner.plan import Plan
-from services.runner.session import HarnessConfig, HarnessSession, Limits, Tree
+from services.runner.session import (
+    HarnessConfig,
+    HarnessSession,
+    Limits,
+    SessionBrokenError,
+    Tree,
+)
 
 
 class HarnessWorkplace:
@@ -18,6 +24,7 @@ class HarnessWorkplace:
         info: What is known of it.
         fit: Called with the limits before each check; adapts the container's own.
         end: Removes the container or process. Idempotent; never raises.
+        starved: Says, once its stream is broken, whether that was for want of memory.
     """
 
     def __init__(
@@ -27,11 +34,13 @@ class HarnessWorkplace:
         info: WorkplaceInfo,
         fit: Callable[[Limits], Awaitable[Limits]],
         end: Callable[[], Awaitable[None]],
+        starved: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._session = session
         self._info = info
         self._fit = fit
         self._end = end
+        self._starved = starved
         self._closed = False
 
     @property
@@ -46,10 +55,16 @@ class HarnessWorkplace:
         self, plan: Plan, *, trees: Iterable[Tree], limits: Limits, seed: int, check: str
     ) -> AsyncIterator[Event]:
         fitted = await self._fit(limits)
-        async for event in self._session.run(
-            plan, trees=trees, limits=fitted, seed=seed, check=check
-        ):
-            yield event
+        try:
+            async for event in self._session.run(
+                plan, trees=trees, limits=fitted, seed=seed, check=check
+            ):
+                yield event
+        except SessionBrokenError:
+            # The check is to go first when memory runs out; if all went, it was the check still.
+            if self._starved is None or not await self._starved():
+                raise
+            yield ResultEvent(outcome=_starved_outcome(self._info))
 
     async def cancel(self, reason: str) -> None:
         await self._session.cancel(reason)
@@ -60,6 +75,16 @@ class HarnessWorkplace:
         self._closed = True
         await self._session.close()
         await self._end()
+
+
+def _starved_outcome(info: WorkplaceInfo) -> Outcome:
+    return Outcome(
+        verdict=Verdict.LIMIT_EXCEEDED,
+        limit="memory",
+        message="exceeded the limit of memory: its container ended with it",
+        confinement=info.confinement,
+        cleanliness=Cleanliness(oom_kills=1, zygote_alive=False),
+    )
 
 
 def config_of(definition: Definition, **roots: object) -> HarnessConfig:

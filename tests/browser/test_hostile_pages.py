@@ -3,7 +3,7 @@
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Dialog, Request
 
 from tests.browser.conftest import Site, make_page
 from tests.unit.gateway.hostile import VALUES
@@ -18,15 +18,17 @@ def test_nothing_runs(browser: Browser, site: Site, value: str) -> None:
     check = poison(site.services, value)
     context, page = make_page(browser, site)
     offences: list[str] = []
-    page.on("dialog", lambda dialog: (offences.append("dialog"), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda request: (
+
+    def dismiss(dialog: Dialog) -> None:
+        offences.append(dialog.message)
+        dialog.dismiss()
+
+    def note(request: Request) -> None:
+        if not request.url.startswith((site.address, "data:")):
             offences.append(request.url)
-            if not request.url.startswith((site.address, "data:"))
-            else None
-        ),
-    )
+
+    page.on("dialog", dismiss)
+    page.on("request", note)
     page.on("popup", lambda popup: offences.append(f"popup {popup.url}"))
     for path in [
         "/", "/entities", "/e/UXMFA", f"/{check}", "/diagnostics", "/ontology", "/ontology/Leaf",

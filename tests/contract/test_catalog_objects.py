@@ -97,6 +97,24 @@ async def test_killed_processes_are_replaced(
     assert [b"deep\n"] == [one.data async for _, one in objects.stream([blob.id], chunk=100)]
 
 
+async def test_a_killed_process_of_worker_threads_is_replaced(
+    git: Git, objects: GitObjects, repository: Path
+) -> None:
+    """Reading a few objects in a thread works again after a kill, without anybody's doing."""
+    tree = (await snapshot_of(git, repository)).revision.tree
+    before = await asyncio.to_thread(objects.listings, [tree])
+    process = objects._few._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    assert before == await asyncio.to_thread(objects.listings, [tree])
+    assert process is not objects._few._process
+    ids = [entry.id for entry in await objects.entries(tree) if entry.mode != DIRECTORY_MODE]
+    contents = dict(objects.read(ids, limit=3))
+    assert len(set(ids)) == len(contents)
+    assert all(len(content) <= 4 for content in contents.values())
+
+
 async def test_new_objects_are_seen(git: Git, objects: GitObjects, repository: Path) -> None:
     """Kept processes find what came later, one by one or as a pack."""
     first = (await snapshot_of(git, repository, ref="main")).revision.tree

@@ -158,6 +158,7 @@ async def test_bad_requests(demo: System) -> None:
         ({"query": "x" * 10_000}, "500"),
         ({"query": " ".join(f"w{number}" for number in range(40))}, "32"),
         ({"filter": "nonsense"}, "not understood"),
+        ({"filter": "text = a\0b"}, "NUL"),
         ({"page_size": -1}, "negative"),
         ({"page_token": "bad"}, "page_token"),
         ({"revision": "HEAD"}, "revision"),

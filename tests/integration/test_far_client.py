@@ -107,6 +107,8 @@ async def test_far_client(client: Client) -> None:
     code, out, err = await client.ackrep("check", "WRONG", "-C", str(root), "--json")
     assert 2 == code, (out, err)
     assert "inaccurate" == json.loads(out)["verdict"]
+    code, out, err = await client.ackrep("watch", json.loads(out)["id"])
+    assert (2, True) == (code, "entity WRONG" in out), (out, err)
     code, out, err = await client.ackrep("check", "problem_solutions/raise", cwd=root)
     assert 1 == code, (out, err)
 

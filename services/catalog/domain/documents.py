@@ -67,13 +67,10 @@ class Document:
         return self._places.names.get(name, Position())
 
 
-MAX_LENGTHS: Final = {
-    one.name: one.max_length
-    for one in SCHEMA.values()
-    if one.kind not in LISTS and one.kind is not Kind.DATA
-}
-"""Fields that hold one text, with the number of characters above which we complain."""
-TEXT_FIELDS: Final = frozenset(MAX_LENGTHS)
+TEXT_FIELDS: Final = frozenset(
+    one.name for one in SCHEMA.values() if one.kind not in LISTS and one.kind is not Kind.DATA
+)
+"""Fields that hold one text."""
 LIST_FIELDS: Final = frozenset(one.name for one in SCHEMA.values() if one.kind in LISTS)
 """Fields that hold a list of texts."""
 
@@ -85,13 +82,3 @@ CLOSURE_FIELDS: Final = frozenset(
     {"solved_problem_list", "method_package_list", "related_system_models_list"}
 )
 """References whose folders a check can see, followed transitively."""
-
-FILE_FIELDS: Final[Mapping[EntityType, Mapping[str, str]]] = {
-    type_: {
-        one.name: one.default
-        for one in SCHEMA.values()
-        if one.kind is Kind.FILE and type_ in one.types and one.default
-    }
-    for type_ in EntityType
-}
-"""Files that entities of a type must have: the field that names each, and its usual name."""

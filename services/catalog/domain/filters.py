@@ -60,6 +60,8 @@ def parse_filter(text: str) -> Filter:
     """
     if len(text) > MAX_FILTER_LENGTH:
         raise InvalidArgumentError(f"the filter is longer than {MAX_FILTER_LENGTH} characters")
+    if "\0" in text:  # which PostgreSQL does not take in any text
+        raise InvalidArgumentError("the filter has a NUL character, which no metadata can have")
     found: dict[str, list[str]] = {name: [] for name in _FIELDS}
     position = 0
     more = bool(text.strip())

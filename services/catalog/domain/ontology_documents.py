@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from services.catalog.domain.diagnostics import Problem
 from services.catalog.domain.documents import Position
 
-MAX_ONTOLOGY_BYTES: Final = 4 * 1024 * 1024
+MAX_ONTOLOGY_BYTES: Final = 1024 * 1024
 """Larger ontology files are not read."""
 
 FactValue: TypeAlias = bool | int | float | str

@@ -8,7 +8,7 @@ to the individuals of each concept it is tagged with and of all superclasses.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.catalog.domain.entities import EntityType
 from services.catalog.domain.ontology import (
@@ -31,8 +31,7 @@ _LABEL: Final = f"<{RDFS}label>"
 _CHARACTERS: Final = str.maketrans({"\x7f": "\\u007F", "\x85": "\\u0085"})
 
 
-@dataclass(frozen=True, slots=True)
-class Tagged:
+class Tagged(NamedTuple):
     """What the graph wants to know of an entity."""
 
     key: str

@@ -1,7 +1,12 @@
 """What lies in an archive under which name."""
 
 import hashlib
+import posixpath
+import random
+import re
+import unicodedata
 from collections.abc import Mapping
+from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
 
@@ -124,6 +129,58 @@ def test_names_of_bytes() -> None:
 
     assert ["good"] == [member.name for member in found.members]
     assert {"bad\\xff": "the name is no UTF-8"} == found.left_out
+
+
+DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)", re.IGNORECASE)
+
+
+def is_harmless(name: str) -> bool:
+    """Whether Windows takes a path for what it is: relative, downwards, writable."""
+    path = PureWindowsPath(name)
+    parts = name.split("/")
+    return (
+        not path.is_absolute()
+        and not path.drive
+        and not any(
+            re.match(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)", p, re.IGNORECASE) for p in parts
+        )
+        and tuple(parts) == path.parts
+        and not any(part in {"", ".", ".."} or part[-1] in ". " for part in parts)
+        and not re.search(r'[\x00-\x1f<>:"\\|?*]', name)
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_names(seed: int) -> None:
+    """Whatever names and links strangers choose, the archive is harmless and complete."""
+    chance = random.Random(seed)  # noqa: S311  # no secret
+    alphabet = [*"aAbB.~12 :\\*?<>|\"'%$\n\t\x7fäÄé", "e\u0301", "\u202e", "con", "NUL.", "..", "ﬁ"]
+    paths: set[str] = set()
+    for _ in range(300):
+        parts = [
+            "".join(chance.choices(alphabet, k=chance.randint(1, 4)))
+            for _ in range(chance.randint(1, 4))
+        ]
+        path = "/".join(parts)
+        clash = any(path.startswith(f"{other}/") or other.startswith(f"{path}/") for other in paths)
+        if not clash and not any(part in {".", ".."} for part in parts):
+            paths.add(path)
+    files = sorted(paths)
+    texts = ["../" * chance.randint(0, 5) + chance.choice(files) for _ in range(100)]
+    links = {f"links{number}/l": text for number, text in enumerate(texts)}
+    found = layout(*files, links=links)
+
+    names = [member.name for member in found.members]
+    assert len(files) == sum(member.target is None for member in found.members)
+    assert [] == [name for name in names if not is_harmless(name)]
+    folded = {unicodedata.normalize("NFC", name).casefold() for name in names}
+    assert len(names) == len(folded)
+    folders = {parent for name in folded for parent in map(str, PurePosixPath(name).parents)}
+    assert not folded & folders
+    for member in found.members:
+        if member.target is not None:
+            end = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.target))
+            assert any(name == end or name.startswith(f"{end}/") for name in names)
 
 
 def test_order() -> None:

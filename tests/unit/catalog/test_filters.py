@@ -41,6 +41,7 @@ def test_what_is_understood(text: str, expected: Filter) -> None:
         ("type = notebook AND", "AND"),
         ("type = notebook AND ", "not understood"),
         ("text = " + "x" * 2000, "longer"),
+        ("text = a\0b", "NUL"),
     ],
 )
 def test_what_is_refused(text: str, words: str) -> None:

@@ -178,6 +178,14 @@ async def test_concepts_are_counted_once(world: World) -> None:
     assert (1, 1) == (world.individuals.reads, world.files.reads)
 
 
+async def test_an_ontology_is_parsed_once(world: World) -> None:
+    """For all revisions that have the same files of it."""
+    first = await world.querying.ontology(TREE)
+
+    assert first is await world.querying.ontology(f"{2:040x}")
+    assert 2 == world.files.reads
+
+
 async def test_few_revisions_are_remembered(world: World) -> None:
     """The ones asked first are forgotten first."""
     for number in range(1, MAX_KEPT + 2):

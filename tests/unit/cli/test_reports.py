@@ -100,12 +100,12 @@ def test_on_github() -> None:
         ("/data", "/data", "a/metadata.yml"),
         ("/work/data", "/work", "data/a/metadata.yml"),
         ("/data", "/data/b", "../a/metadata.yml"),
-        ("/data", "/elsewhere", "/data/a/metadata.yml"),
+        ("/data", "/elsewhere", "a/metadata.yml"),
         (None, "/data", "a/metadata.yml"),
     ],
 )
 def test_names_lead_to_the_file(root: str | None, folder: str, expected: str) -> None:
-    """The name of a file is one that an editor finds from the current folder."""
+    """From around or within the repository, the name is one that an editor finds from there."""
     places = reports.Places(Path(root) if root else None, folder=Path(folder))
 
     assert expected == places.name("a/metadata.yml")

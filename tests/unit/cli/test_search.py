@@ -77,7 +77,7 @@ def test_corrections_and_facets_are_sentences_and_lines() -> None:
         search_pb2.Facet(field="creator"),
     ]
     lines = drawn(tables.facts(command.facet_lines(facets))).splitlines()
-    assert ["type  system model 7", "tag   t0 9 · t1 8 · t2 7 · t3 6 · t4 5 · t5 4 · …"] == [
+    assert ["type  system model 7", "tag   t0 9  t1 8  t2 7  t3 6  t4 5  t5 4  …"] == [
         line.rstrip() for line in lines
     ]
 

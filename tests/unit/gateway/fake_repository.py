@@ -31,9 +31,9 @@ RELATIONS: dict[str, list[tuple[str, str]]] = {
     "B2LQR": [("solved_problem_list", "P3SWG"), ("method_package_list", "M1LQR"), ("compatible_environment", "ENVD1")],
     "F7FLT": [("solved_problem_list", "P4TRN"), ("compatible_environment", "ENVD1")],
     "E1EUL": [("solved_problem_list", "P4TRN"), ("method_package_list", "GONE1")],
-    "P3SWG": [("problem_class_list", "C1STB"), ("related_system_models", "K9PND")],
+    "P3SWG": [("problemclass_list", "C1STB"), ("related_system_models_list", "K9PND")],
     "UXMFA": [("compatible_environment", "ENVD1")],
-    "CMT01": [("entity_list", "E1EUL")],
+    "CMT01": [("referenced_entity_list", "E1EUL")],
 }  # fmt: skip
 
 TAGS: dict[str, list[str]] = {

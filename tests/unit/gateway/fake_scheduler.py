@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from google.api import httpbody_pb2
@@ -22,35 +21,7 @@ from tests.unit.gateway.fake_repository import (
     length,
     stamp,
 )
-
-
-@dataclass
-class Story:
-    """A check and its events."""
-
-    check: check_pb2.Check
-    events: list[check_pb2.CheckEvent] = field(default_factory=list)
-    grown: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def tell(self, **body: Any) -> None:
-        """Adds an event, and wakes whoever watches."""
-        sequence = len(self.events) + 1
-        event = check_pb2.CheckEvent(
-            check=self.check.name,
-            attempt=self.check.attempt,
-            sequence=sequence,
-            resume_token=f"{self.check.attempt}.{sequence}",
-            event_time=stamp(time.time()),
-            **body,
-        )
-        async with self.grown:
-            self.events.append(event)
-            self.grown.notify_all()
-
-    @property
-    def done(self) -> bool:
-        """Whether there will be no more events."""
-        return self.check.state == S.STATE_FINISHED
+from tests.unit.gateway.fake_stories import Story
 
 
 class FakeScheduler(scheduler_pb2_grpc.SchedulerServiceServicer):

@@ -246,6 +246,9 @@ async def test_changes(client: httpx.AsyncClient, services: FakeServices) -> Non
     assert ["/e/M1LQR"] == links(html, "LQR design")
     assert [f"/e/0LD01?revision={old}"] == links(html, "An old model")
     assert "inaccurate" in text
+    assert '<input type="hidden" name="entities" value="UXMFA B2LQR N0TBK">' in html
+    made = await client.post("/runs", data={"title": "these", "entities": "UXMFA B2LQR"})
+    assert "of 2" in text_of((await client.get(made.headers["location"])).text)
     same = (await client.get("/revisions/current..current")).text
     assert "Both are the same revision." in same
     assert 404 == (await client.get("/revisions/nothing1..current")).status_code

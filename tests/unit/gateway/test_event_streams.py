@@ -12,8 +12,8 @@ from ackrep.scheduler.v1 import check_pb2
 from gateway import sse
 from gateway.transcoding import Transcoder
 from tests.unit.gateway.conftest import Gateway, eventually
-from tests.unit.gateway.fake_scheduler import Story
 from tests.unit.gateway.fake_services import FakeServices
+from tests.unit.gateway.fake_stories import Story
 
 
 class Connection:

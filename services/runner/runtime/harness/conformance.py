@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from . import groups, landlock
+
+if TYPE_CHECKING:
+    from . import trial
 
 CAPABILITIES = (
     "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable "
@@ -21,8 +24,8 @@ SIOCGIFFLAGS = 0x8913
 IFF_UP = 1
 
 
-def facts() -> Dict[str, Any]:
-    """All of them."""
+def facts(tried: trial.Trial) -> Dict[str, Any]:
+    """All of them, with what came of the trial of confinement."""
     status = _status()
     return {
         "pid": os.getpid(),
@@ -36,6 +39,8 @@ def facts() -> Dict[str, Any]:
         "landlock": landlock.abi(),
         "memory_limit": groups.limit("memory"),
         "processes_limit": groups.limit("pids"),
+        "refused_rungs": tried.refused,
+        "limits": tried.limits,
     }
 
 

@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 LENGTHS = struct.Struct(">II")
 """Lengths of header and body."""
@@ -59,6 +59,12 @@ def encode(header: Dict[str, Any], body: bytes = b"") -> bytes:
     """One frame as bytes."""
     head = json.dumps(header, separators=(",", ":"), allow_nan=False).encode("ascii")
     return LENGTHS.pack(len(head), len(body)) + head + body
+
+
+def parts(content: bytes) -> Iterator[Tuple[bool, bytes]]:
+    """The bodies in which some content is sent, each with whether it is the last; at least one."""
+    for first in range(0, max(1, len(content)), PART):
+        yield first + PART >= len(content), content[first : first + PART]
 
 
 class Decoder:

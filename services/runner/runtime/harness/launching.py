@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from .zygote import USER
+from .zygote import NOBODY, USER
 
 PROGRAM = (
     "import sys; sys.path[:1] = sys.argv[1:3]; from ackrep_harness import zygote; "
@@ -110,14 +110,20 @@ class Zygote:
         """Wait for the end of the child. Raises LaunchError."""
         self._message(seconds)
 
-    def reap(self, uid: Optional[int]) -> Ending:
-        """Take note of the child's end; the next one gets this user. Raises LaunchError."""
+    def reap(self, uid: Optional[int], last: bool = False) -> Ending:
+        """Take note of the child's end; the next one gets this user. Raises LaunchError.
+
+        After the last one the zygote ends, and gives its memory back.
+        """
         try:
-            self._control.sendall(b"R" + USER.pack(uid or 0))
+            self._control.sendall(b"R" + USER.pack(NOBODY if last else uid or 0))
         except OSError as error:
             self.alive = False
             raise LaunchError("the zygote is gone: %s" % error) from error
         message = self._message(5)
+        if last:
+            self.alive = False
+            self._process.wait()
         user, system, rss = message["usage"]
         return Ending(message["status"], user, system, rss_bytes(int(rss)))
 
@@ -219,7 +225,7 @@ class Fresh:
                 raise LaunchError("the process cannot be ended")
             time.sleep(0.002)
 
-    def reap(self, uid: Optional[int]) -> Ending:
+    def reap(self, uid: Optional[int], last: bool = False) -> Ending:
         """Take note of its end."""
         assert self._process is not None
         if self._process.returncode is None:

@@ -169,10 +169,7 @@ def kill_strays(
             continue
         for stray in living:
             names.setdefault(stray.pid, stray.name)
-            try:
-                os.kill(stray.pid, signal.SIGKILL)
-            except OSError:
-                pass
+            kill(stray.pid)
         ours = [p for p in strays if p.parent == me or p in living]
         if not ours:
             return Killed(names, [])
@@ -205,6 +202,14 @@ def reap(pid: int) -> None:
     """Take note of the end of a child, if it has ended."""
     try:
         os.waitpid(pid, os.WNOHANG)
+    except OSError:
+        pass
+
+
+def kill(pid: int) -> None:
+    """Kill a process, if it is there."""
+    try:
+        os.kill(pid, signal.SIGKILL)
     except OSError:
         pass
 

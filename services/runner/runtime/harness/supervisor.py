@@ -26,6 +26,8 @@ from . import (
     surroundings,
 )
 
+BALLAST = 4 * 1024 * 1024
+"""Memory that is held to be let go of when there is no other."""
 BACKLOG = 4 * 1024 * 1024
 """With this much unsent, the check's pipes are not read: it waits for its reader."""
 
@@ -69,6 +71,7 @@ class Supervisor:
         self._layout_seconds = 0.0
         self._paused = False
         self._running = True
+        self._ballast: Optional[bytearray] = bytearray(BALLAST)
 
     def serve(self) -> None:
         """The loop."""
@@ -157,11 +160,7 @@ class Supervisor:
                 "python": sys.version.split()[0],
                 "platform": sys.platform,
                 "runtime_version": self._version,
-                "conformance": dict(
-                    conformance.facts(),
-                    refused_rungs=around.trial.refused,
-                    limits=around.trial.limits,
-                ),
+                "conformance": conformance.facts(around.trial),
             }
         )
         environment = around.environment(
@@ -308,21 +307,21 @@ class Supervisor:
 
     def _finish(self, check: checking.Check, ended: bool = False) -> None:
         finished = time.monotonic()
+        # What filled the memory may be files, which are still there: cleaning up needs some, too.
+        starved = self._around.isolated and groups.oom_kills() > check.oom_before
+        if starved:
+            self._ballast = None
         ending = launching.Ending(0, 0.0, 0.0, 0)
         lost = ""
         if check.pid:
             try:
                 if not ended:
-                    try:
-                        os.kill(check.pid, signal.SIGKILL)
-                    except OSError:
-                        pass
+                    processes.kill(check.pid)
                     self._launcher.wait(10)
             except launching.LaunchError as error:
                 lost = str(error)
         around = self._around
         known = set(self._launcher.known) | ({check.pid} if check.pid else set())
-        # First those that can be found, so that they are told; then, where there is no /proc, all.
         # Once it has handed over its spare child, the zygote has none that is ours.
         nursery = None if check.pid else self._launcher.nursery
         following = around.next_user() if check.pid else around.uid
@@ -331,7 +330,7 @@ class Supervisor:
             processes.kill_group(check.pid)
         if check.pid and not lost:
             try:
-                ending = self._launcher.reap(following)
+                ending = self._launcher.reap(following, last=starved)
             except launching.LaunchError as error:
                 lost = str(error)
         if lost:
@@ -380,9 +379,8 @@ class Supervisor:
 
         def send(path: str, content: bytes, sha256: str) -> None:
             header = {"type": "file", "path": path, "size": len(content), "sha256": sha256}
-            for first in range(0, max(1, len(content)), frames.PART):
-                part = content[first : first + frames.PART]
-                self._send(dict(header, last=first + frames.PART >= len(content)), part)
+            for last, part in frames.parts(content):
+                self._send(dict(header, last=last), part)
             if len(self._unsent) > BACKLOG:
                 self._send_all()
 

@@ -34,6 +34,8 @@ HANDLES = 4
 """request, stdout, stderr, result."""
 USER = struct.Struct(">I")
 """The user id of the next check; 0 where checks have none of their own."""
+NOBODY = 0xFFFFFFFF
+"""In its place: there is no next check, and the zygote ends."""
 
 
 def main(control_fd: int) -> None:
@@ -150,6 +152,8 @@ def see_to_the_end(control: socket.socket, pid: int) -> int:
     uid = int(USER.unpack(control.recv(USER.size))[0])
     _, status, usage = os.wait4(pid, 0)
     _send(control, {"status": status, "usage": [usage.ru_utime, usage.ru_stime, usage.ru_maxrss]})
+    if uid == NOBODY:
+        os._exit(0)
     return uid
 
 

@@ -1,0 +1,164 @@
+"""The promises of containers alone."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from services.errors import UnavailableError
+from services.runner.container_backend import ContainerBackend
+from services.runner.containers import Bounds, Engine
+from services.runner.domain import PoolPolicy
+from services.runner.environments import Environments
+from services.runner.outcome import Verdict
+from services.runner.pool import Pool
+from services.runner.session import Limits, SessionBrokenError
+from tests.backends import MEMORY, containers, opened, output, quiet, run
+from tests.engine import engine_or_reason, write_bare_environment
+from tests.requirements import need
+
+pytestmark = pytest.mark.engine
+
+
+async def test_containers_are_tight(environments: Environments) -> None:
+    """No network, no writable root, no rights: seen from inside by the check itself."""
+    backend = containers()
+    try:
+        workplace = await opened(backend, environments)
+        outcome, events = await run(
+            workplace,
+            "import os\n"
+            "status = open('/proc/self/status').read()\n"
+            "print([l.split()[1] for l in status.splitlines() if l[:6] in ('CapEff', 'NoNewP')])\n"
+            "print(os.getuid() >= 20000, os.access('/', os.W_OK), os.access('/etc', os.W_OK))\n",
+        )
+        assert Verdict.SUCCESS == outcome.verdict, outcome.traceback
+        lines = output(events).splitlines()
+        assert "['0000000000000000', '1']" == lines[0]
+        assert "True False False" == lines[1]
+        assert workplace.info.id.startswith("bare_environment_run_")
+    finally:
+        await backend.close()
+
+
+async def test_files_count_as_memory(environments: Environments) -> None:
+    """Files that fill the memory of a container end the check, not the harness."""
+    backend = containers()
+    try:
+        workplace = await opened(backend, environments)
+        limits = Limits(wall_seconds=30, memory_bytes=MEMORY // 4)
+        body = "for n in range(10**6): open(str(n), 'wb').write(bytes(2**20))"
+        outcome, _ = await run(workplace, body, limits=limits)
+        assert (Verdict.LIMIT_EXCEEDED, "memory") == (outcome.verdict, outcome.limit)
+        assert outcome.cleanliness.oom_kills
+        assert not outcome.cleanliness.clean
+    finally:
+        await backend.close()
+
+
+async def test_a_strict_runner_refuses_what_is_outdated(environments: Environments) -> None:
+    """Known ways out of a container are a warning in the reason; strictly, no engine."""
+    engine, reason = engine_or_reason()
+    need(engine, what=f"Docker engine: {reason}")
+    assert engine is not None
+    assert "runc" in engine.components, "as every engine since 18.09 tells"
+    engine.components = {"runc": "1.1.11"}
+    facts = {
+        "runner": "test-strict",
+        "incarnation": "now",
+        "bounds": Bounds(memory_bytes=MEMORY, cpus=1, processes=64, shm_bytes=2**20),
+        "reason": "a test",
+    }
+    assert "CVE-2024-21626" in ContainerBackend(engine, **facts).reason  # type: ignore[arg-type]
+    with pytest.raises(UnavailableError, match="CVE-2024-21626"):
+        ContainerBackend(engine, **facts, strict=True)  # type: ignore[arg-type]
+    await engine.close()
+
+
+async def test_a_killed_container_breaks_its_session_only(
+    docker_engine: Engine, environments: Environments
+) -> None:
+    """The check in it is told at once; another container takes the next one."""
+    backend = containers()
+    try:
+        workplace = await opened(backend, environments)
+        running = asyncio.create_task(run(workplace, "import time\ntime.sleep(60)"))
+        await asyncio.sleep(0.5)
+        await docker_engine.remove(workplace.info.id)
+        async with asyncio.timeout(5):
+            with pytest.raises(SessionBrokenError):
+                await running
+        assert workplace.broken
+        await workplace.close()
+        another = await opened(backend, environments)
+        fine, _ = await run(another, "pass")
+        assert Verdict.SUCCESS == fine.verdict
+    finally:
+        await backend.close()
+
+
+async def test_only_own_earlier_containers_are_removed(
+    docker_engine: Engine, environments: Environments
+) -> None:
+    """A runner removes what its earlier incarnation left, and nobody else's."""
+    earlier = containers(runner="test-a", incarnation="1")
+    other = containers(runner="test-b", incarnation="1")
+    now = containers(runner="test-a", incarnation="2")
+    try:
+        left = await opened(earlier, environments)
+        theirs = await opened(other, environments)
+        ours = await opened(now, environments)
+        assert 1 == await now.sweep()
+        assert 0 == await now.sweep()
+        for workplace in (theirs, ours):
+            fine, _ = await run(workplace, "pass")
+            assert Verdict.SUCCESS == fine.verdict
+        with pytest.raises(SessionBrokenError):
+            await run(left, "pass")
+    finally:
+        for backend in (earlier, other, now):
+            await backend.close()
+
+
+async def test_an_image_that_vanishes_is_made_again(docker_engine: Engine, tmp_path: Path) -> None:
+    """A pool whose image was removed behind its back builds it and goes on."""
+    write_bare_environment(tmp_path, "vanishing_environment")
+    definition = Environments([tmp_path]).get("vanishing_environment")
+    with (tmp_path / definition.dockerfile).open("a") as file:
+        file.write("ENV VANISHING=1\n")
+    pool = Pool(containers(), policy=PoolPolicy(slots=1))
+    try:
+        await pool.prepare(definition, quiet)
+        await docker_engine.remove_image(definition.image)
+        async with pool.workplace(definition, quiet) as borrowed:
+            outcome, _ = await run(borrowed.workplace, "pass")
+        assert Verdict.SUCCESS == outcome.verdict
+    finally:
+        await pool.close()
+        await docker_engine.remove_image(definition.image)
+
+
+async def test_an_image_follows_its_recipe(docker_engine: Engine, tmp_path: Path) -> None:
+    """An edited Dockerfile makes the image absent until it is built again, with steps told."""
+    write_bare_environment(tmp_path, "recipe_environment")
+    environments = Environments([tmp_path])
+    backend = containers()
+    image = environments.get("recipe_environment").image
+    await docker_engine.remove_image(image)
+    try:
+        heard: list[tuple[str, float | None]] = []
+
+        def hear(message: str, fraction: float | None) -> None:
+            heard.append((message, fraction))
+
+        first = await backend.prepare(environments.get("recipe_environment"), hear)
+        assert any("Step 2/" in message for message, _ in heard)
+        assert all(f is not None and 0 <= f <= 1 for _, f in heard)
+        with (tmp_path / "Dockerfile_recipe_environment").open("a") as file:
+            file.write("ENV RECIPE=2\n")
+        assert "" == await backend.digest(environments.get("recipe_environment"))
+        second = await backend.prepare(environments.get("recipe_environment"), hear)
+        assert first != second
+    finally:
+        await docker_engine.remove_image(image)
+        await backend.close()
