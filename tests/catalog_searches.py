@@ -13,10 +13,11 @@ from services.catalog.domain.filters import parse_filter
 from services.catalog.domain.indexing import Index
 from services.catalog.domain.queries import parse_query
 from services.catalog.memory import MemoryStore
-from services.catalog.ports import Store
-from services.catalog.search_memory import MemorySearchIndex
-from services.catalog.search_sql import SqlSearchIndex
-from services.catalog.searching import Answer, Request, Search
+from services.catalog.ports import Question, Store
+from services.catalog.search_index import TantivyIndex
+from services.catalog.search_memory import MemoryStandings
+from services.catalog.search_sql import SqlStandings
+from services.catalog.searching import Answer, Search
 from services.catalog.sql import opened
 
 KINDS = ("memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
@@ -50,14 +51,14 @@ class Library:
         """Searches a revision."""
         revision = await self.store.revision(f"{number:040x}")
         assert revision is not None
-        request = Request(
+        question = Question(
             query=parse_query(text),
             filter=parse_filter(filter_),
             keys=None if keys is None else frozenset(keys),
             offset=offset,
             limit=limit,
         )
-        return await self.search.search(request, revision=revision)
+        return await self.search.search(question, revision=revision)
 
     async def keys(self, text: str, *, filter_: str = "", number: int = 1) -> list[str]:
         """Keys that a search finds, best first."""
@@ -73,13 +74,13 @@ async def library(
     """An empty library of a kind."""
     if kind == "memory":
         memory = MemoryStore()
-        yield Library(memory, Search(index=MemorySearchIndex(memory), store=memory))
+        yield Library(memory, Search(index=TantivyIndex(MemoryStandings(memory)), store=memory))
         return
     url = f"sqlite+aiosqlite:///{folder / 'catalog.sqlite'}"
     if kind == "postgres":
         url = request.getfixturevalue("postgres_url")
     async with opened(url) as sql:
-        yield Library(sql, Search(index=SqlSearchIndex(sql.engine), store=sql))
+        yield Library(sql, Search(index=TantivyIndex(SqlStandings(sql.engine)), store=sql))
 
 
 def item(key: str, title: str = "", *, environment: str = "", **values: object) -> Placed:

@@ -22,7 +22,8 @@ from services.catalog.ontology_git import GitOntologyFiles
 from services.catalog.ontology_yaml import parse_ontology
 from services.catalog.ports import Source
 from services.catalog.querying import Querying
-from services.catalog.search_sql import SqlSearchIndex
+from services.catalog.search_index import TantivyIndex
+from services.catalog.search_sql import SqlStandings
 from services.catalog.searching import Search
 from services.catalog.servicer import content as content_servicer
 from services.catalog.servicer import ontology as ontology_servicer
@@ -93,7 +94,7 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                 total_bytes=configuration.upload_bytes,
             ),
         )
-        search = Search(index=SqlSearchIndex(store.engine), store=store)
+        search = Search(index=TantivyIndex(SqlStandings(store.engine)), store=store)
         querying = Querying(
             catalog=catalog,
             files=GitOntologyFiles(git, objects),

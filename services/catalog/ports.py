@@ -1,7 +1,7 @@
 """What the catalog needs from outside: a source, an object store, and a place for its index."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from services.catalog.domain.answers import Answer
@@ -10,6 +10,8 @@ from services.catalog.domain.entities import Node, Placed, Relation, Revision, T
 from services.catalog.domain.filters import Filter
 from services.catalog.domain.indexing import Delta, Index
 from services.catalog.domain.ontology import Ontology
+from services.catalog.domain.queries import Query
+from services.catalog.domain.snippets import Slot
 from services.catalog.domain.triples import Tagged
 
 
@@ -201,58 +203,96 @@ class Store(Protocol):
         ...
 
 
-class VersionFacts(NamedTuple):
-    """What a search filters and counts by, of an entity version; it never changes."""
+class Standing(NamedTuple):
+    """An entity as it stands in some revisions, with what a search looks into."""
 
-    version: int
-    """Number of the entity version, from 1."""
+    first: int
+    """Number of the first revision; numbers grow with each index."""
+    last: int
+    """Number of the last one; greater than any number where it still stands."""
     key: str
     type: str
-    creator: str
-    title_length: int
-    """In characters."""
+    title: str
     tags: Sequence[str]
+    short_description: str
+    creator: str
+    notes: str
+    path: str
+    environment: str
 
 
-class Members(NamedTuple):
-    """Which entity versions a revision holds, whole or as a difference to another revision."""
+class Standings(Protocol):
+    """What a search index is made from."""
 
-    added: Sequence[tuple[int, str]]
-    """Number of each and the environment that its checks run in."""
-    removed: Sequence[int] = ()
+    async def number(self, tree: str) -> int:
+        """The number of an indexed revision."""
+        ...
+
+    async def latest(self) -> int:
+        """The number of the revision that was indexed last; 0 if there is none."""
+        ...
+
+    def since(self, number: int) -> AsyncIterator[Sequence[Standing]]:
+        """What began after a revision, or ended with it or later; all of it for 0."""
+        ...
+
+    async def holding(self, tree: str, texts: Sequence[str]) -> Sequence[str]:
+        """Keys of a revision in whose searched text all of these parts occur; see `Filter`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a search asks its index."""
+
+    query: Query
+    filter: Filter = field(default_factory=Filter)
+    keys: frozenset[str] | None = None
+    """Only among these entities; None for all."""
+    offset: int = 0
+    limit: int = 20
+    facets: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facet:
+    """How the found entities are spread over the values of a field."""
+
+    field: str
+    values: tuple[tuple[str, int], ...]
+    """Each with its count, most frequent first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """A word that occurs nowhere, and what was tried in its place."""
+
+    word: str
+    replacements: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What an index answers."""
+
+    hits: tuple[tuple[str, float], ...]
+    """Keys of a page with their scores, best first."""
+    total: int
+    clauses: tuple[tuple[Slot, ...], ...]
+    """What was looked for, for snippets."""
+    facets: tuple[Facet, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
 
 class SearchIndex(Protocol):
-    """Where which words stand in entity versions; see `domain.words` for words and places.
+    """Finds entities by words."""
 
-    Places are 64 bit numbers, least byte first: number of the entity version, field, position.
-    """
-
-    async def members(self, tree: str, *, base: str = "") -> Members:
-        """The entity versions of an indexed revision; what is different, if a base is given."""
+    async def find(self, question: Question, *, tree: str) -> Finding:
+        """Answers for an indexed revision; reads first what is new, so that it may take longer."""
         ...
 
-    async def facts(self, *, after: int) -> Sequence[VersionFacts]:
-        """Facts of entity versions with greater numbers, in order."""
-        ...
-
-    async def places(self, words: Sequence[str]) -> Mapping[str, bytes]:
-        """Where words stand, in any revision; words that stand nowhere are left out."""
-        ...
-
-    async def places_from(self, prefix: str) -> Mapping[str, bytes]:
-        """Where the words stand that begin so."""
-        ...
-
-    async def vocabulary(self) -> Mapping[str, int]:
-        """Words of titles, tags and creators with how often they occur in all revisions."""
-        ...
-
-    async def matching(self, *, paths: Sequence[str], texts: Sequence[str]) -> Sequence[int]:
-        """Numbers of the entity versions in all these folders and with all these parts of text.
-
-        As `Filter` has them, and of any revision.
-        """
+    async def prepare(self) -> None:
+        """Reads what is new, so that no search has to wait for it."""
         ...
 
 

@@ -1,24 +1,14 @@
-"""The search index in memory (port `SearchIndex`): for tests and demonstrations."""
+"""What the search index is made from, out of a store in memory (port `Standings`)."""
 
-import struct
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from services.catalog.domain.entities import Placed
 from services.catalog.domain.filters import Filter
-from services.catalog.domain.words import (
-    FIELD_SHIFT,
-    FIELDS,
-    NAMING_FIELDS,
-    VERSION_SHIFT,
-    places_in,
-    texts_of,
-)
-from services.catalog.ports import Members, Store, VersionFacts
+from services.catalog.ports import Standing, Store
 
 
-class MemorySearchIndex:
-    """Words of the entity versions of another store, each read when its revision is asked for.
+class MemoryStandings:
+    """Entities of all revisions of a store, each revision by itself.
 
     Args:
         store: Where revisions are.
@@ -26,59 +16,43 @@ class MemorySearchIndex:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._numbers: dict[tuple[str, str], int] = {}
-        self._known: dict[int, Placed] = {}
-        self._facts: list[VersionFacts] = []
-        self._places: dict[str, bytes] = {}
-        self._vocabulary: Counter[str] = Counter()
 
-    async def members(self, tree: str, *, base: str = "") -> Members:
-        now = {(self._number(placed), placed.environment) for placed in await self._placed(tree)}
-        if not base:
-            return Members(added=sorted(now))
-        before = {(self._number(placed), placed.environment) for placed in await self._placed(base)}
-        return Members(added=sorted(now - before), removed=[one for one, _ in before - now])
+    async def number(self, tree: str) -> int:
+        return (await self._trees()).index(tree) + 1
 
-    async def facts(self, *, after: int) -> Sequence[VersionFacts]:
-        return self._facts[after:]
+    async def latest(self) -> int:
+        return len(await self._trees())
 
-    async def places(self, words: Sequence[str]) -> Mapping[str, bytes]:
-        return {word: self._places[word] for word in words if word in self._places}
+    async def since(self, number: int) -> AsyncIterator[Sequence[Standing]]:
+        for place, tree in enumerate((await self._trees())[number:], start=number + 1):
+            yield [_standing(placed, place) for placed in await self._placed(tree)]
 
-    async def places_from(self, prefix: str) -> Mapping[str, bytes]:
-        return {word: self._places[word] for word in self._places if word.startswith(prefix)}
+    async def holding(self, tree: str, texts: Sequence[str]) -> Sequence[str]:
+        wanted = Filter(texts=tuple(texts))
+        return [one.entity.key for one in await self._placed(tree) if wanted.matches(one)]
 
-    async def vocabulary(self) -> Mapping[str, int]:
-        return dict(self._vocabulary)
-
-    async def matching(self, *, paths: Sequence[str], texts: Sequence[str]) -> Sequence[int]:
-        wanted = Filter(paths=tuple(paths), texts=tuple(texts))
-        return [number for number, placed in self._known.items() if wanted.matches(placed)]
+    async def _trees(self) -> list[str]:
+        """Trees of revisions, in the order in which they were indexed."""
+        found = await self._store.revisions(limit=1_000_000, offset=0)
+        return [revision.tree for revision in reversed(found)]
 
     async def _placed(self, tree: str) -> list[Placed]:
         found = await self._store.entities(tree, await self._store.keys(tree))
         return list(found.values())
 
-    def _number(self, placed: Placed) -> int:
-        entity = placed.entity
-        known = self._numbers.get((entity.path, entity.tree))
-        if known is not None:
-            return known
-        number = self._numbers[entity.path, entity.tree] = len(self._numbers) + 1
-        self._known[number] = placed
-        self._facts.append(
-            VersionFacts(
-                version=number,
-                key=entity.key,
-                type=entity.type.value,
-                creator=entity.creator,
-                title_length=len(entity.title),
-                tags=entity.tags,
-            )
-        )
-        for word, place in places_in(texts_of(entity)):
-            packed = struct.pack("<q", number << VERSION_SHIFT | place)
-            self._places[word] = self._places.get(word, b"") + packed
-            if FIELDS[place >> FIELD_SHIFT] in NAMING_FIELDS:
-                self._vocabulary[word] += 1
-        return number
+
+def _standing(placed: Placed, number: int) -> Standing:
+    entity = placed.entity
+    return Standing(
+        first=number,
+        last=number,
+        key=entity.key,
+        type=entity.type.value,
+        title=entity.title,
+        tags=entity.tags,
+        short_description=entity.short_description,
+        creator=entity.creator,
+        notes=entity.notes,
+        path=entity.path,
+        environment=placed.environment,
+    )

@@ -1,89 +1,62 @@
-"""The search index in SQL (port `SearchIndex`), the same in SQLite and PostgreSQL."""
+"""What the search index is made from, out of SQL (port `Standings`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.catalog.ports import Members, VersionFacts
-from services.catalog.search_tables import places, vocabulary
-from services.catalog.tables import placements, revisions, versions
+from services.catalog.domain.filters import Filter
+from services.catalog.ports import Standing
+from services.catalog.sql_reading import conditions, holds, number_of
+from services.catalog.tables import OPEN, placements, revisions, versions
 
-_LAST_CHARACTER = "\U0010ffff"
+_BATCH: Final = 2_000
 
 
-class SqlSearchIndex:
-    """Words of the entity versions in one database."""
+class SqlStandings:
+    """Entities of all revisions in one database."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def members(self, tree: str, *, base: str = "") -> Members:
-        listed = sa.select(placements.c.version, placements.c.environment)
+    async def number(self, tree: str) -> int:
         async with self._engine.connect() as connection:
-            number = await connection.scalar(_number(tree))
-            if not base:
-                rows = await connection.execute(listed.where(_at(number)))
-                return Members(added=[(row[0], row[1]) for row in rows])
-            other = await connection.scalar(_number(base))
-            added = await connection.execute(listed.where(_at(number), sa.not_(_at(other))))
-            removed = await connection.scalars(
-                sa.select(placements.c.version).where(_at(other), sa.not_(_at(number)))
-            )
-            return Members(added=[(row[0], row[1]) for row in added], removed=list(removed))
+            return await connection.scalar(sa.select(number_of(tree))) or 0
 
-    async def facts(self, *, after: int) -> Sequence[VersionFacts]:
+    async def latest(self) -> int:
+        async with self._engine.connect() as connection:
+            return await connection.scalar(sa.select(sa.func.max(revisions.c.number))) or 0
+
+    async def since(self, number: int) -> AsyncIterator[Sequence[Standing]]:
+        ended = sa.and_(placements.c.last >= number, placements.c.last < OPEN)
         query = (
             sa.select(
-                versions.c.id,
-                versions.c.key,
+                placements.c.first,
+                placements.c.last,
+                placements.c.key,
                 versions.c.type,
-                versions.c.creator,
-                sa.func.length(versions.c.title),
+                versions.c.title,
                 versions.c.tags,
+                versions.c.short_description,
+                versions.c.creator,
+                versions.c.notes,
+                versions.c.path,
+                placements.c.environment,
             )
-            .where(versions.c.id > after)
-            .order_by(versions.c.id)
+            .join(versions, versions.c.id == placements.c.version)
+            .where(sa.or_(placements.c.first > number, ended))
         )
         async with self._engine.connect() as connection:
-            return [VersionFacts._make(row) for row in await connection.execute(query)]
+            result = await connection.stream(query)
+            async for rows in result.partitions(_BATCH):
+                yield [Standing(*row) for row in rows]
 
-    async def places(self, words: Sequence[str]) -> Mapping[str, bytes]:
-        return await self._places(places.c.word.in_(words)) if words else {}
-
-    async def places_from(self, prefix: str) -> Mapping[str, bytes]:
-        word = places.c.word
-        return await self._places(sa.and_(word >= prefix, word <= prefix + _LAST_CHARACTER))
-
-    async def _places(self, condition: sa.ColumnElement[bool]) -> Mapping[str, bytes]:
-        query = sa.select(places.c.word, places.c.places).where(condition)
-        found: dict[str, bytes] = {}
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(query.order_by(places.c.word, places.c.first))
-            for word, block in rows:
-                found[word] = found[word] + block if word in found else block
-        return found
-
-    async def vocabulary(self) -> Mapping[str, int]:
-        query = sa.select(vocabulary.c.word, vocabulary.c.count)
-        async with self._engine.connect() as connection:
-            return {row[0]: row[1] for row in await connection.execute(query)}
-
-    async def matching(self, *, paths: Sequence[str], texts: Sequence[str]) -> Sequence[int]:
-        query = sa.select(versions.c.id)
-        for path in paths:
-            # A range, for which there is an index; the character after the slash is a 0.
-            below = sa.and_(versions.c.path > f"{path}/", versions.c.path < f"{path}0")
-            query = query.where(sa.or_(versions.c.path == path, below))
-        for part in texts:
-            query = query.where(versions.c.searched.contains(part, autoescape=True))
+    async def holding(self, tree: str, texts: Sequence[str]) -> Sequence[str]:
+        query = (
+            sa.select(placements.c.key)
+            .join(versions, versions.c.id == placements.c.version)
+            .where(holds(placements, tree), *conditions(Filter(texts=tuple(texts))))
+        )
         async with self._engine.connect() as connection:
             return list(await connection.scalars(query))
-
-
-def _number(tree: str) -> sa.Select[int]:
-    return sa.select(revisions.c.number).where(revisions.c.tree == tree)
-
-
-def _at(number: int | None) -> sa.ColumnElement[bool]:
-    return sa.and_(placements.c.first <= number, placements.c.last >= number)

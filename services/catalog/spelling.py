@@ -11,6 +11,7 @@ _SHORT: Final = 4
 _LONG: Final = 8
 """From so many letters on, two slips are forgiven."""
 MAX_CANDIDATES: Final = 20
+_KEY_LENGTH: Final = 5
 
 
 class Vocabulary:
@@ -57,6 +58,12 @@ class Vocabulary:
 
     def _first(self, words: Iterable[str]) -> list[str]:
         return sorted(words, key=lambda one: (-self._counts[one], one))[:MAX_CANDIDATES]
+
+
+def looks_like_key(written: str) -> bool:
+    """Whether somebody may have meant a key."""
+    near = abs(len(written) - _KEY_LENGTH) <= 1 and written.isascii() and written.isalnum()
+    return near and (written.isupper() or any(character.isdigit() for character in written))
 
 
 def nearest_keys(key: str, keys: Iterable[str]) -> list[str]:

@@ -21,7 +21,6 @@ from services.catalog.domain.entities import (
 )
 from services.catalog.domain.filters import Filter
 from services.catalog.ports import DiagnosticPage, Page, RelationPage
-from services.catalog.search_writing import add_versions
 from services.catalog.sql_reading import (
     ENTITIES,
     NODES,
@@ -81,7 +80,7 @@ class SqlStore:
 
     @property
     def engine(self) -> AsyncEngine:
-        """The database, for the search index, which lives in the same one."""
+        """The database, for others who read the same tables."""
         return self._engine
 
     # Revisions
@@ -153,8 +152,7 @@ class SqlStore:
                     change = Delta(base="", placed=change.entities, noted=change.diagnostics)
             if change.base != (last.tree if last else ""):
                 raise ValueError(f"the change is one of {change.base}, not of the last revision")
-            after = await write(connection, number, change, empty=last is None)
-            await add_versions(connection, after=after)
+            await write(connection, number, change, empty=last is None)
             await _name(connection, number, revision.commit)
             if current:
                 await point(connection, number)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 OPEN: Final = 2**62
 """`last` of what holds until further notice."""
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """To be raised with every change of the tables, and of what reading makes of the same metadata.
 
 The index is derived data: one of another version is dropped, and made anew from the source.

@@ -1,7 +1,6 @@
 """Words of texts: what a search finds, folded so that case, accents and umlauts do not matter.
 
-One reading of text serves the index, queries, snippets and corrections, so that they agree in
-every database.
+One reading of text serves the index, queries, snippets and corrections, so that they agree.
 """
 
 import re
@@ -21,26 +20,10 @@ FIELDS: Final = ("title", "key", "tags", "short_description", "creator", "notes"
 NAMING_FIELDS: Final = ("title", "tags", "creator")
 """Fields whose words are offered in place of misspelt ones."""
 
-# Not the separators of ASCII, which are white space to Python.
-TEXT_SEPARATOR: Final = "\x01"
-FIELD_SEPARATOR: Final = "\x02"
-
 # Letters and digits with their combining accents. Each character has one way to match.
 _WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*")
-_WORD_OR_SEPARATOR: Final = re.compile(rf"{_WORD.pattern}|[{TEXT_SEPARATOR}{FIELD_SEPARATOR}]")
-_SEPARATORS: Final = (TEXT_SEPARATOR, FIELD_SEPARATOR)
-_SPACED: Final = {
-    code: " " for code in range(128) if not chr(code).isalnum() and chr(code) not in _SEPARATORS
-}
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _MIN_HUMP: Final = 3
-
-_FIELD_BITS: Final = 4
-_POSITION_BITS: Final = 16
-POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
-FIELD_MASK: Final = (1 << _FIELD_BITS) - 1
-VERSION_SHIFT: Final = _FIELD_BITS + _POSITION_BITS
-FIELD_SHIFT: Final = _POSITION_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +44,6 @@ def words_of(text: str) -> Iterator[Word]:
             yield Word(forms, match.start(), match.end())
 
 
-def split(text: str) -> list[str]:
-    """The words of a text as they are written, and the signs that separate texts and fields."""
-    if text.isascii():  # the same, in a third of the time
-        text = text.translate(_SPACED)
-        for sign in _SEPARATORS:
-            text = text.replace(sign, f" {sign} ")
-        return text.split()
-    return _WORD_OR_SEPARATOR.findall(text)
-
-
 def folded(word: str) -> str:
     """A word without case, accents and compatibility forms; empty if nothing is left."""
     if word.isascii():
@@ -84,7 +57,7 @@ def folded(word: str) -> str:
 
 def forms_of(word: str) -> tuple[str, ...]:
     """What a written word is found by: itself and parts, folded; nothing for a stray accent."""
-    whole = "" if word in _SEPARATORS else folded(word)
+    whole = folded(word)
     if not whole:
         return ()
     if whole == word or word.isupper():
@@ -106,19 +79,14 @@ def texts_of(entity: Entity) -> tuple[Sequence[str], ...]:
     )
 
 
-def places_in(texts: Sequence[Sequence[str]]) -> Iterator[tuple[str, int]]:
-    """Every word of an entity with its place: field and position in one number.
-
-    Neighbours in one text have consecutive numbers; texts and fields are apart. Shifted by
-    `VERSION_SHIFT`, the number of an entity version goes before it.
-    """
-    for field, parts in enumerate(texts):
-        for position, word in enumerate(split(joined(parts))):
-            for form in forms_of(word):
-                yield form, field << FIELD_SHIFT | position
+def plain(text: str) -> str:
+    """A text as the index reads it: its words folded, where they are more than ASCII."""
+    text = text[:MAX_FIELD_CHARACTERS]
+    return text if text.isascii() else " ".join(word.forms[0] for word in words_of(text))
 
 
-def joined(texts: Sequence[str]) -> str:
-    """The texts of a field, as far as they are searched, in one."""
-    text = texts[0] if len(texts) == 1 else TEXT_SEPARATOR.join(texts)
-    return text[:MAX_FIELD_CHARACTERS].replace(FIELD_SEPARATOR, TEXT_SEPARATOR)
+def name_parts(text: str) -> str:
+    """Parts of the names in a text, such as `Trajectory` of `PyTrajectory`; mostly none."""
+    if not _HUMP.search(text):
+        return ""
+    return " ".join(part for word in words_of(text) for part in word.forms[1:])

@@ -9,7 +9,8 @@ from services.catalog.app import Catalog
 from services.catalog.domain.filters import parse_filter
 from services.catalog.domain.queries import parse_query
 from services.catalog.domain.snippets import Snippet
-from services.catalog.searching import Answer, Request, Search
+from services.catalog.ports import Question
+from services.catalog.searching import Answer, Search
 from services.catalog.servicer.messages import entity_message
 from services.catalog.servicer.requests import (
     Context,
@@ -41,7 +42,7 @@ class SearchServicer(rpc.SearchServiceServicer):
         token = PageToken.read(request.page_token, kind=_kind_of(request))
         revision = await self._catalog.revision(token.pinned(tree_of(request.revision)))
         answer = await self._search.search(
-            Request(
+            Question(
                 query=query,
                 filter=filter_,
                 keys=keys,

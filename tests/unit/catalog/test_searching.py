@@ -1,4 +1,4 @@
-"""What a search keeps in memory, and how much of it."""
+"""What the search index reads, and when."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,87 +7,76 @@ import pytest
 
 from services.catalog.domain.entities import Revision
 from services.catalog.memory import MemoryStore
-from services.catalog.ports import Members
-from services.catalog.search_memory import MemorySearchIndex
-from services.catalog.searching import CACHED_MASKS, CACHED_VIEWS, Search
+from services.catalog.ports import Standing
+from services.catalog.search_index import TantivyIndex
+from services.catalog.search_memory import MemoryStandings
+from services.catalog.searching import Search
 from tests.catalog_searches import Library, item
 
 
-class CountingIndex(MemorySearchIndex):
+class CountingStandings(MemoryStandings):
     """Counts what is read; fails when told to."""
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store)
-        self.read: list[tuple[str, str]] = []
-        self.matched = 0
+        self.read: list[int] = []
         self.broken = False
 
-    async def members(self, tree: str, *, base: str = "") -> Members:
-        if self.broken:
-            raise RuntimeError("the index is broken")
-        self.read.append((tree[-1:], base[-1:]))
-        await asyncio.sleep(0)  # so that others can ask meanwhile
-        return await super().members(tree, base=base)
-
-    async def matching(self, *, paths: Sequence[str], texts: Sequence[str]) -> Sequence[int]:
-        self.matched += 1
-        return await super().matching(paths=paths, texts=texts)
+    async def since(self, number: int) -> AsyncIterator[Sequence[Standing]]:
+        self.read.append(number)
+        async for part in super().since(number):
+            yield part
+            if self.broken:
+                raise RuntimeError("the store is broken")
 
 
 @pytest.fixture
-def index() -> CountingIndex:
-    return CountingIndex(MemoryStore())
+def standings() -> CountingStandings:
+    return CountingStandings(MemoryStore())
 
 
 @pytest.fixture
-async def shelf(index: CountingIndex) -> Library:
-    """Nine revisions of one entity."""
-    store = index._store
-    found = Library(store, Search(index=index, store=store))
-    for number in range(1, 10):
+async def shelf(standings: CountingStandings) -> Library:
+    """Three revisions of one entity."""
+    store = standings._store
+    assert isinstance(store, MemoryStore)
+    found = Library(store, Search(index=TantivyIndex(standings), store=store))
+    for number in range(1, 4):
         await found.add(item("AAAAA", f"title {number}"), number=number)
     return found
 
 
-async def test_a_revision_is_read_once(shelf: Library, index: CountingIndex) -> None:
-    """Searches that come at once share one reading, and a revision is read as a difference."""
+async def test_everything_is_read_once(shelf: Library, standings: CountingStandings) -> None:
+    """Searches that come at once share one reading; later revisions are read as a difference."""
     await asyncio.gather(*(shelf.answer("title", number=1) for _ in range(5)))
+    await shelf.answer("title", number=3)
+    await shelf.add(item("AAAAA", "title 4"), number=4)
+    await shelf.answer("title", number=4)
     await shelf.answer("title", number=2)
-    assert [("1", ""), ("2", "1")] == index.read
+    assert [0, 3] == standings.read
 
 
-async def test_few_revisions_are_kept(shelf: Library, index: CountingIndex) -> None:
-    """Only the revisions that were searched last are kept in memory."""
-    for number in range(1, 10):
-        await shelf.answer("title", number=number)
-    assert CACHED_VIEWS == len(shelf.search._views)
-    await shelf.answer("title", number=9)
-    assert 9 == len(index.read)
-    assert ["AAAAA"] == await shelf.keys("title 1", number=1)
-    assert 10 == len(index.read)
+async def test_a_failure_is_forgotten(shelf: Library, standings: CountingStandings) -> None:
+    """What was read before a failure is read again, and stands in the index once."""
+    standings.broken = True
+    with pytest.raises(RuntimeError, match="broken"):
+        await shelf.answer("title", number=1)
+    standings.broken = False
+    assert 1 == (await shelf.answer("title", number=1)).total
+    assert [0, 0] == standings.read
 
 
-async def test_conditions_on_texts_are_kept(shelf: Library, index: CountingIndex) -> None:
-    """Pages of one search evaluate such a condition once; not too many answers are kept."""
-    for _ in range(3):
-        assert 1 == (await shelf.answer("", filter_="text = title")).total
-    assert 1 == index.matched
-    for number in range(2 * CACHED_MASKS):
-        await shelf.answer("", filter_=f"text = {number}")
-    assert CACHED_MASKS == len(shelf.search._masks)
-
-
-async def test_revisions_are_prepared(shelf: Library, index: CountingIndex) -> None:
+async def test_revisions_are_prepared(shelf: Library, standings: CountingStandings) -> None:
     """A revision that is followed is ready before its first search; a failure ends nothing."""
 
     async def revisions() -> AsyncIterator[Revision]:
-        for number, broken in ((1, True), (2, False)):
-            index.broken = broken
-            revision = await shelf.store.revision(f"{number:040x}")
+        for broken in (True, False):
+            standings.broken = broken
+            revision = await shelf.store.revision(f"{1:040x}")
             assert revision is not None
             yield revision
 
     await shelf.search.follow(revisions())
-    assert [("2", "")] == index.read
-    assert ["AAAAA"] == await shelf.keys("title 2", number=2)
-    assert 1 == len(index.read)
+    assert [0, 0] == standings.read
+    assert ["AAAAA"] == await shelf.keys("title", number=3)
+    assert 2 == len(standings.read)

@@ -1,4 +1,4 @@
-"""Words of texts, where they stand, and that they are collected at once as one by one."""
+"""Words of texts, folded, and what an index reads of a text."""
 
 import time
 
@@ -6,20 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.domain.words import (
-    FIELD_SHIFT,
-    FIELDS,
     MAX_FIELD_CHARACTERS,
     MAX_WORD_CHARACTERS,
-    POSITION_MASK,
-    VERSION_SHIFT,
-    places_in,
+    name_parts,
+    plain,
     words_of,
-)
-from services.catalog.occurrences import Occurrences
-
-texts = st.text(max_size=30) | st.text("aA1 _-é\u0301ßİ\x01\x02\x1e½", max_size=20)
-entities = st.tuples(
-    *(st.lists(texts, max_size=3) if name == "tags" else st.tuples(texts) for name in FIELDS)
 )
 
 
@@ -42,20 +33,17 @@ def test_names_have_parts() -> None:
     ]
 
 
-def test_places_tell_fields_and_neighbours() -> None:
-    """Neighbours have consecutive places; texts and fields are apart."""
-    found = list(places_in((("a b",), ("K",), ("x y", "z"), ("",), ("",), ("",), ("p/q",))))
-    tags = FIELDS.index("tags") << FIELD_SHIFT
-    assert [("a", 0), ("b", 1)] == found[:2]
-    assert [("x", tags), ("y", tags + 1), ("z", tags + 3)] == found[3:6]
+def test_what_an_index_reads() -> None:
+    """ASCII stays as it is, other texts become their words; parts of names are told apart."""
+    assert "ocse:State_Space, twice" == plain("ocse:State_Space, twice")
+    assert "rossler strasse 2" == plain("R\u00f6ssler, Stra\u00dfe_2")
+    assert "trajectory" == name_parts("Swing up with PyTrajectory")
+    assert "" == name_parts("State of the ART")
 
 
 def test_long_texts_and_words_are_cut() -> None:
-    """A field is searched up to its bound, so positions always fit; a long word by its start."""
-    long = "x " * MAX_FIELD_CHARACTERS
-    found = list(places_in(((long,), *[("",)] * 6)))
-    assert MAX_FIELD_CHARACTERS // 2 == len(found)
-    assert found[-1][1] < POSITION_MASK
+    """A field is searched up to its bound, a long word is known by its start."""
+    assert MAX_FIELD_CHARACTERS == len(plain("x " * MAX_FIELD_CHARACTERS))
     assert ["y" * MAX_WORD_CHARACTERS] == [word.forms[0] for word in words_of("y" * 1000)]
 
 
@@ -67,18 +55,8 @@ def test_no_text_takes_long() -> None:
         assert time.perf_counter() - begin < 2
 
 
-@given(st.lists(entities, min_size=1, max_size=5))
-def test_at_once_and_one_by_one(found: list[tuple[tuple[str, ...], ...]]) -> None:
-    """Collecting the words of many entities gives exactly what each of them has."""
-    wanted: dict[str, list[int]] = {}
-    for version, fields in enumerate(found, start=7):
-        for word, place in places_in(fields):
-            wanted.setdefault(word, []).append(version << VERSION_SHIFT | place)
-    occurrences = Occurrences()
-    occurrences.add(list(enumerate(found[:2], start=7)))
-    occurrences.add(list(enumerate(found[2:], start=9)))
-    collected = {
-        word: [int.from_bytes(block[at : at + 8], "little") for at in range(0, len(block), 8)]
-        for word, _, block, _ in occurrences.by_word()
-    }
-    assert {word: sorted(places) for word, places in wanted.items()} == collected
+@given(st.text(max_size=30) | st.text("aA1 _-\u00e9\u0301\u00df\u0130\u00bd", max_size=20))
+def test_reading_twice_changes_nothing(text: str) -> None:
+    """What an index reads has the same words as the text itself."""
+    words = [word.forms[0] for word in words_of(text)]
+    assert words == [word.forms[0] for word in words_of(plain(text))]
