@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.catalog.domain.triples import Tagged
 from services.catalog.tables import placements, revisions, versions
 
-BATCH: Final = 5_000
+BATCH: Final = 1_000
 
 
 class SqlIndividuals:

@@ -37,6 +37,7 @@ from services.catalog.triples_frames import FrameReader, encoded
 MAX_GRAPHS: Final = 2
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 """Rows of an answer; further ones are left out as if the row limit were reached."""
+_REAP_SECONDS: Final = 0.05
 _LABEL: Final = pyoxigraph.NamedNode(f"{RDFS}label")
 _STRING: Final = pyoxigraph.NamedNode(f"{XSD}string")
 
@@ -86,6 +87,8 @@ class Worker:
         """Those that have a query, by descriptor of their answers."""
         self.spares: dict[str, Fork] = {}
         """One for each graph, forked ahead: with many triples that takes longer than the query."""
+        self.ended: list[int] = []
+        """Killed processes to take leave of; with many triples they need a while to be gone."""
         self.selector = selectors.DefaultSelector()
         self.frames = FrameReader()
 
@@ -106,8 +109,11 @@ class Worker:
             for fork in list(self.running.values()):
                 if fork.deadline <= now:
                     self.end(fork, {"error": "time"})
-            wait = min((fork.deadline for fork in self.running.values()), default=None)
-            timeout = None if wait is None else max(wait - time.monotonic(), 0)
+            self.ended = [pid for pid in self.ended if os.waitpid(pid, os.WNOHANG)[0] == 0]
+            wait = min((fork.deadline for fork in self.running.values()), default=math.inf)
+            if self.ended:
+                wait = min(wait, time.monotonic() + _REAP_SECONDS)
+            timeout = None if wait == math.inf else max(wait - time.monotonic(), 0)
             events = self.selector.select(timeout)
             for key, _ in events:
                 if key.fd == 0:
@@ -160,7 +166,7 @@ class Worker:
         self.graphs.pop(tree, None)
         spare = self.spares.pop(tree, None)
         if spare is not None:
-            _close(spare)
+            self.close(spare)
 
     # Forks
 
@@ -216,24 +222,25 @@ class Worker:
         del self.running[fork.answers]
         if answer is not None:
             self.say({**answer, "id": fork.id})
-        status = _close(fork, kill=answer is not None)
-        if answer is None:
-            # Oxigraph ends its process where no memory is left.
-            overdue = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
-            self.say({"error": "time" if overdue else "memory", "id": fork.id})
+            self.close(fork)
+            return
+        os.close(fork.questions)
+        os.close(fork.answers)
+        status = os.waitpid(fork.pid, 0)[1]
+        # Oxigraph ends its process where no memory is left.
+        overdue = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
+        self.say({"error": "time" if overdue else "memory", "id": fork.id})
+
+    def close(self, fork: Fork) -> None:
+        """Kills a process."""
+        os.kill(fork.pid, signal.SIGKILL)
+        os.close(fork.questions)
+        os.close(fork.answers)
+        self.ended.append(fork.pid)
 
     def say(self, frame: Json) -> None:
         """Sends a frame; the reader takes all of it at once, so that waiting for it is fine."""
         _write(1, encoded(frame))
-
-
-def _close(fork: Fork, *, kill: bool = True) -> int:
-    """Ends a process and takes leave of it; returns its status."""
-    if kill:
-        os.kill(fork.pid, signal.SIGKILL)
-    os.close(fork.questions)
-    os.close(fork.answers)
-    return os.waitpid(fork.pid, 0)[1]
 
 
 def _write(descriptor: int, content: bytes) -> None:
