@@ -75,6 +75,7 @@ breaking: stubs-current # Against the last release; before the first one, agains
 
 bench: $(DEVELOPMENT) ## Measure, each number beside its alternative
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.catalog
 	@$(BIN)/python -m bench.search
 
 secrets: ## Write .env for Compose: a token, a database password, the engine's group (kept if there)

@@ -3,11 +3,12 @@
 `python -m bench.catalog [--entities 1000 10000 100000] [--rounds 5] [--look-ups 2000]`
 
 A cold index is everything from a bare repository to a stored revision: importing, reading, parsing,
-checking, writing. (Full text is indexed after it; see `bench.search`.) Its alternative is the obvious program: PyYAML's
-SafeLoader and one INSERT after the other, each a transaction, on a sample of the same files and
-without a check of anything. An incremental index follows a commit that changes 10 entities; its
-alternative is indexing the whole revision again. A look-up is `GetEntity` over gRPC with metadata,
-relations and files; its alternative is the one query in SQL that fetches the row.
+checking, writing. (Full text is indexed after it; see `bench.search`.) Its alternative is the
+obvious program: PyYAML's SafeLoader and one INSERT after the other, each a transaction, on a sample
+of the same files and without a check of anything. An incremental index follows a commit that
+changes 10 entities; its alternative is indexing the whole revision again. A look-up is `GetEntity`
+over gRPC with metadata, relations and files; its alternative is the one query in SQL that fetches
+the row.
 """
 
 import argparse
