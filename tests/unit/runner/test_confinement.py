@@ -1,7 +1,9 @@
 """Landlock, the filter of system calls, and what control groups say: piece by piece."""
 
 import errno
+import json
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from services.runner.outcome import Verdict
-from services.runner.runtime.harness import calls, confinement, groups, landlock, reach, verdicts
+from services.runner.runtime.harness import (
+    calls,
+    confinement,
+    groups,
+    landlock,
+    reach,
+    trial,
+    verdicts,
+)
 from services.runner.session import Limits
 from tests.requirements import need
 from tests.unit.runner.harness_process import check, harness, model
@@ -195,6 +205,43 @@ def test_reach_is_narrow(tmp_path: Path) -> None:
     assert set() == forbidden & everything
     assert "/tmp" in own["writable"]
     assert "/dev/shm" in shared["writable"]
+
+
+TRIAL = """
+import json, os, sys, tempfile
+sys.path.insert(0, sys.argv[1])
+from harness import calls, landlock, reach, trial
+if sys.argv[2] == "calls": calls.enter = lambda: None
+if sys.argv[2] == "landlock": landlock.enter = lambda *_: None
+if sys.argv[2] == "broken": calls.program = lambda *_: []
+folder = tempfile.mkdtemp()
+for name in ("data", "work", "run"): os.mkdir(os.path.join(folder, name))
+places = reach.reach({"data_root": folder + "/data", "work_root": folder + "/work"}, folder, False)
+found = trial.best(["landlock+seccomp", "none"], places, False, 20000, folder + "/run")
+print(json.dumps([found.rung, found.refused, found.limits]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("nothing", ""),
+        ("calls", "network sockets, ptrace"),
+        ("landlock", "reading foreign folders, writing foreign folders"),
+        ("broken", "OSError"),
+    ],
+)
+def test_a_rung_that_does_not_hold_is_not_taken(missing: str, words: str) -> None:
+    """A rung is tried before it is named: what leaks, or cannot be entered, is refused."""
+    need(landlock.abi() and calls.available(), what="Landlock (Linux 5.13) and seccomp")
+    runtime = str(Path(trial.__file__).parents[1])
+    said = subprocess.run(
+        [sys.executable, "-c", TRIAL, runtime, missing], check=True, capture_output=True, text=True
+    ).stdout
+    rung, refused, limits = json.loads(said)
+    assert ("none" if words else "landlock+seccomp") == rung
+    assert words in refused.get("landlock+seccomp", "")
+    assert {"file": True, "open_files": True, "address_space": True} == limits
 
 
 ESCAPES = """
