@@ -1,4 +1,7 @@
-"""However a revision came about, it is searched as if it were the only one there ever was."""
+"""However a revision came about, it is searched as if it were the only one there ever was.
+
+Only the scores may differ: how rare a word is, is counted over all revisions.
+"""
 
 import random
 from collections.abc import AsyncIterator
@@ -8,7 +11,8 @@ import pytest
 
 from services.catalog.domain.entities import Placed
 from services.catalog.memory import MemoryStore
-from services.catalog.search_memory import MemorySearchIndex
+from services.catalog.search_index import TantivyIndex
+from services.catalog.search_memory import MemoryStandings
 from services.catalog.searching import Answer, Search
 from tests.catalog_searches import KINDS, Library, item, library
 
@@ -51,12 +55,12 @@ def some_entity(chance: random.Random, number: int) -> Placed:
 
 
 def shown(answer: Answer) -> tuple[object, ...]:
-    """All that an answer says."""
+    """All that an answer says, but for the scores."""
     return (
-        [
-            (one.placed.entity, one.placed.environment, round(one.score, 6), one.snippets)
+        {
+            one.placed.entity.key: (one.placed.entity, one.placed.environment, one.snippets)
             for one in answer.results
-        ],
+        },
         answer.total,
         answer.facets,
         answer.corrections,
@@ -78,7 +82,8 @@ async def test_like_the_only_one(shelf: Library, seed: int) -> None:
                 entities[picked] = some_entity(chance, picked)
         await shelf.add(*entities.values(), number=number)
         alone = MemoryStore()
-        fresh.append(Library(alone, Search(index=MemorySearchIndex(alone), store=alone)))
+        search = Search(index=TantivyIndex(MemoryStandings(alone)), store=alone)
+        fresh.append(Library(alone, search))
         await fresh[-1].add(*entities.values(), number=number)
     order = list(range(1, REVISIONS + 1))
     chance.shuffle(order)
