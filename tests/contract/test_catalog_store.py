@@ -1,9 +1,8 @@
-"""The index keeps its promises in memory, in SQLite and in PostgreSQL alike."""
+"""The index keeps revisions apart in memory, in SQLite and in PostgreSQL alike."""
 
 import contextlib
-import datetime
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,77 +12,20 @@ import sqlalchemy as sa
 from services.catalog.domain.deltas import Delta, Index
 from services.catalog.domain.diagnostics import Diagnostic, Severity
 from services.catalog.domain.entities import (
-    Entity,
-    EntityType,
-    Node,
-    Placed,
     Reference,
-    Relation,
-    Revision,
 )
-from services.catalog.domain.filters import parse_filter
-from services.catalog.memory import MemoryStore
 from services.catalog.ports import Store
 from services.catalog.sql import opened
 from services.catalog.tables import schema
 from services.errors import UnavailableError
+from tests.catalog_records import STORES, diagnostic, index, placed, revision, store_of
 
 
-@pytest.fixture(
-    params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)],
-)
+@pytest.fixture(params=STORES)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """An empty store of each kind."""
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    url = f"sqlite+aiosqlite:///{tmp_path / 'catalog.sqlite'}"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
-    async with opened(url) as sql:
-        yield sql
-
-
-def revision(number: int, **values: object) -> Revision:
-    """A revision whose tree id ends with a number."""
-    base = Revision(
-        tree=f"{number:040x}",
-        commit=f"{number + 1000:040x}",
-        base_commit=f"{number + 1000:040x}",
-        source="/data",
-        title="data",
-        create_time=datetime.datetime(2026, 5, 4, 9, number, tzinfo=datetime.UTC),
-        entity_count=3,
-    )
-    return replace(base, **values)  # type: ignore[arg-type]  # names of fields
-
-
-def placed(key: str, *, state: int = 1, environment: str = "", **values: object) -> Placed:
-    """An entity; another state has another tree."""
-    entity = Entity(
-        key=key,
-        type=EntityType.SYSTEM_MODEL,
-        title=f"Title of {key}",
-        path=f"models/{key.lower()}",
-        tree=f"{key}{state:035x}",
-        metadata={"key": key, "nested": {"a": [1, 2.5, None, "ü"]}},
-    )
-    return Placed(
-        entity=replace(entity, **values),  # type: ignore[arg-type]  # names of fields
-        environment=environment,
-        environment_key="ENVIR" if environment else "",
-    )
-
-
-def index(*entities: Placed, diagnostics: Sequence[Diagnostic] = ()) -> Index:
-    ordered = sorted(entities, key=lambda one: one.entity.key)
-    return Index(entities=tuple(ordered), diagnostics=tuple(sorted(diagnostics)))
-
-
-def diagnostic(path: str, *, line: int = 0, key: str = "", message: str = "m") -> Diagnostic:
-    return Diagnostic(
-        path=path, line=line, code="missing-name", message=message, remedy="r", key=key
-    )
+    async with store_of(request, tmp_path) as found:
+        yield found
 
 
 async def test_empty(store: Store) -> None:
@@ -186,133 +128,6 @@ async def test_two_keys_swap_folders(store: Store) -> None:
     assert swapped == (found["AAAAA"], found["BBBBB"])
 
 
-async def test_pages_follow_their_key(store: Store) -> None:
-    """A page follows its key, in key order, is no longer than asked, and counts all."""
-    keys = ["9ZZZZ", "A0000", "AAAAA", "B1B1B", "Z9999"]
-    await store.add(revision(1), index(*(placed(key) for key in keys)))
-    tree, everything = revision(1).tree, parse_filter("")
-    seen, after = [], ""
-    while True:
-        page = await store.page(tree, everything, after=after, limit=2)
-        assert 5 == page.total
-        if not page.entities:
-            break
-        assert len(page.entities) <= 2
-        seen += [one.entity.key for one in page.entities]
-        after = seen[-1]
-    assert keys == seen
-
-
-@pytest.mark.parametrize(
-    ("text", "keys"),
-    [
-        ("", ["LOREN", "PROBL", "SOLUT"]),
-        ("type = system_model", ["LOREN"]),
-        ("checkable = true", ["LOREN", "SOLUT"]),
-        ("checkable = false", ["PROBL"]),
-        ("tag = ocse:Chaos", ["LOREN"]),
-        ("tag = ocse:chaos", []),
-        ("environment = default_environment", ["LOREN"]),
-        ("environment = environments/other_environment", ["SOLUT"]),
-        ("path = models", ["LOREN"]),
-        ("path = models/lorenz/", ["LOREN"]),
-        ("path = mod", []),
-        ("path = Models", []),
-        ("creator = knöll", ["LOREN", "SOLUT"]),
-        ("text = ÄHNLICH", ["PROBL"]),
-        ("text = loren", ["LOREN"]),
-        ("text = 100%", ["SOLUT"]),
-        ("text = 1_0", []),
-        ('text = "a AND b"', ["PROBL"]),
-        ("text = chaos AND checkable = true", ["LOREN"]),
-        ("text = o AND text = ocse", ["LOREN"]),
-    ],
-)
-async def test_filters(store: Store, text: str, keys: list[str]) -> None:
-    """Every condition means the same in every store."""
-    await store.add(
-        revision(1),
-        index(
-            placed(
-                "LOREN",
-                title="Lorenz system",
-                tags=("ocse:Chaos", "other"),
-                path="models/lorenz",
-                environment="default_environment",
-                creator="Carsten Knöll",
-            ),
-            placed(
-                "PROBL",
-                type=EntityType.PROBLEM_SPECIFICATION,
-                short_description="ähnlich, a AND b",
-                path="problems/p",
-            ),
-            placed(
-                "SOLUT",
-                type=EntityType.PROBLEM_SOLUTION,
-                title="100% sure",
-                path="modelsolutions/s",
-                environment="other_environment",
-                creator="C. KNÖLL",
-            ),
-        ),
-    )
-    page = await store.page(revision(1).tree, parse_filter(text), after="", limit=10)
-    assert (keys, len(keys)) == ([one.entity.key for one in page.entities], page.total)
-
-
-async def test_referrers(store: Store) -> None:
-    """Who refers to an entity is known at each revision, by key and field, once each."""
-
-    def refers(key: str, *to: str, state: int = 1) -> Placed:
-        references = tuple(Reference(field="method_package_list", key=other) for other in to)
-        return placed(key, state=state, references=references)
-
-    await store.add(revision(1), index(refers("AAAAA", "MMMMM"), refers("BBBBB", "MMMMM", "NNNNN")))
-    await store.add(revision(2), index(refers("AAAAA", state=2), refers("BBBBB", "MMMMM")))
-
-    def relation(key: str) -> Relation:
-        return Relation(
-            field="method_package_list",
-            key=key,
-            title=f"Title of {key}",
-            type=EntityType.SYSTEM_MODEL,
-        )
-
-    async def referrers(number: int, key: str, *, limit: int = 10) -> tuple[list[Relation], int]:
-        page = await store.referrers(revision(number).tree, key, limit=limit)
-        return list(page.relations), page.total
-
-    assert ([relation("AAAAA"), relation("BBBBB")], 2) == await referrers(1, "MMMMM")
-    assert ([relation("AAAAA")], 2) == await referrers(1, "MMMMM", limit=1)
-    assert ([relation("BBBBB")], 1) == await referrers(2, "MMMMM")
-    assert ([], 0) == await referrers(2, "AAAAA")
-    assert {"AAAAA", "BBBBB"} == await store.dependants(revision(1).tree, ["MMMMM", "XXXXX"])
-    assert {"BBBBB"} == await store.dependants(revision(2).tree, ["MMMMM", "NNNNN"])
-
-
-async def test_users_of_an_environment(store: Store) -> None:
-    """Who runs in an environment refers to it, by name or by default, and once."""
-    named = placed(
-        "AAAAA",
-        environment="e_environment",
-        references=(Reference(field="compatible_environment", key="ENVIR"),),
-    )
-    default = placed("BBBBB", environment="e_environment")
-    listed = placed(
-        "CCCCC", references=(Reference(field="compatible_environment_list", key="ENVIR"),)
-    )
-    await store.add(revision(1), index(named, default, listed, placed("DDDDD")))
-    page = await store.referrers(revision(1).tree, "ENVIR", limit=10)
-    assert [
-        ("AAAAA", "compatible_environment"),
-        ("BBBBB", "compatible_environment"),
-        ("CCCCC", "compatible_environment_list"),
-    ] == [(one.key, one.field) for one in page.relations]
-    assert {"AAAAA", "BBBBB"} == await store.users(revision(1).tree, ["ENVIR", "XXXXX"])
-    assert set() == await store.users(revision(1).tree, ["XXXXX"])
-
-
 async def test_a_delta_is_applied(store: Store) -> None:
     """What is new, moved to another environment, gone, noted and resolved is so, and no more."""
     stays, changes, moves, goes = (placed(key) for key in ("AAAAA", "BBBBB", "CCCCC", "DDDDD"))
@@ -357,28 +172,6 @@ async def test_a_delta_of_another_revision_is_refused(store: Store) -> None:
     assert None is await store.revision(revision(2).tree)
 
 
-async def test_nodes(store: Store) -> None:
-    """What closures need of entities is what the entities have."""
-    references = (
-        Reference(field="solved_problem_list", key="ZZZZZ"),
-        Reference(field="method_package_list", key="AAAAA"),
-    )
-    one = placed("AAAAA", environment="e_environment", references=references)
-    await store.add(revision(1), index(one, placed("BBBBB")))
-    nodes = await store.nodes(revision(1).tree, ["AAAAA", "NOSUC"])
-    assert {
-        "AAAAA": Node(
-            key="AAAAA",
-            type=EntityType.SYSTEM_MODEL,
-            title="Title of AAAAA",
-            path="models/aaaaa",
-            tree=one.entity.tree,
-            references=references,
-            environment_key="ENVIR",
-        )
-    } == nodes
-
-
 async def test_revisions_are_found_by_the_beginning_of_their_names(store: Store) -> None:
     """By tree and by every commit they were seen with, newest first."""
     first, second = revision(1), revision(2, tree="a" * 40)
@@ -394,37 +187,6 @@ async def test_revisions_are_found_by_the_beginning_of_their_names(store: Store)
     await store.set_current(again)
     assert [again] == await store.find("c" * 7, limit=5)
     assert [again] == await store.find(first.commit, limit=5)
-
-
-async def test_diagnostics_in_order(store: Store) -> None:
-    """Diagnostics come by path and line, in pages, and for one entity alone."""
-    found = [
-        diagnostic("b/metadata.yml", line=1, key="BBBBB"),
-        diagnostic("a/metadata.yml", line=10, key="AAAAA"),
-        diagnostic("a/metadata.yml", line=9, key="AAAAA"),
-        diagnostic("Z/metadata.yml"),
-    ]
-    await store.add(revision(1), index(diagnostics=found))
-    tree = revision(1).tree
-    page = await store.diagnostics(tree, key="", limit=10, offset=0)
-    assert [("Z", 0), ("a", 9), ("a", 10), ("b", 1)] == [
-        (one.path.partition("/")[0], one.line) for one in page.diagnostics
-    ]
-    second = await store.diagnostics(tree, key="", limit=2, offset=2)
-    assert (page.diagnostics[2:], 4) == (second.diagnostics, second.total)
-    own = await store.diagnostics(tree, key="AAAAA", limit=1, offset=0)
-    assert (1, 2) == (len(own.diagnostics), own.total)
-
-
-async def test_many(store: Store) -> None:
-    """More rows than fit into one statement."""
-    keys = [f"K{number:04d}" for number in range(2500)]
-    entities = [placed(key, tags=("t",)) for key in keys]
-    await store.add(revision(1), index(*entities))
-    changed = [placed(key, state=2) for key in keys[:1500]]
-    await store.add(revision(2), index(*changed, *entities[1500:2400]))
-    assert 2400 == len(await store.keys(revision(2).tree))
-    assert 2500 == len(await store.entities(revision(1).tree, keys))
 
 
 async def test_it_is_there_after_a_restart(tmp_path: Path) -> None:
