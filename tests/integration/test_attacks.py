@@ -4,6 +4,8 @@ Each ends with the right verdict and in time, the next check is a clean success,
 reaches the host.
 """
 
+from __future__ import annotations  # the stubs' types exist for the type checker only
+
 import asyncio
 import socket
 from collections.abc import AsyncIterator
@@ -14,7 +16,7 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from ackrep.runner.v1 import runner_pb2
+from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
 from ackrep.scheduler.v1 import check_pb2
 from services.runner.conformance import TOP_RUNG
 from services.runner.containers import RUNNER_LABEL
@@ -89,6 +91,20 @@ async def test_attack(system: System, number: int) -> None:
     await _nothing_on_the_host(system)
 
 
+async def test_the_host_would_notice(system: System) -> None:
+    """Processes of a check are seen from the host while it runs: the search above can find."""
+    (number,) = [n for n, one in HOSTILE.items() if one.name == "processor time of many processes"]
+    running = asyncio.create_task(system.check(key_of(number), seconds=240))
+    async with system.runner() as runner, asyncio.timeout(60):
+        ours = await _containers(runner)
+        while len(_processes_of_checks(ours)) < len(ours) + 8:
+            await asyncio.sleep(0.02)
+            ours = await _containers(runner)
+    check, _ = await running
+    assert "TIMED_OUT" == _verdict(check)
+    await _nothing_on_the_host(system)
+
+
 def _verdict(check: check_pb2.Check) -> str:
     return check_pb2.Verdict.Name(check.verdict).removeprefix("VERDICT_")
 
@@ -111,16 +127,23 @@ async def _nothing_on_the_host(system: System) -> None:
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", PORT), 1).close()
     assert MARK not in Path("/proc/net/unix").read_text()
-    engine, _ = engine_or_reason()
-    assert engine is not None
     async with system.runner() as runner, asyncio.timeout(10):
         while True:
-            status = await runner.GetRunner(runner_pb2.GetRunnerRequest(name="runners/-"))
-            label = f"{RUNNER_LABEL}={status.name.removeprefix('runners/')}"
-            ours = [one["Id"] for one in engine._client.containers(filters={"label": label})]
+            ours = await _containers(runner)
             if len(ours) >= len(_processes_of_checks(ours)):
                 return
             await asyncio.sleep(0.02)
+
+
+async def _containers(runner: runner_pb2_grpc.RunnerServiceStub) -> list[str]:
+    """Ids of the containers of this system's runner."""
+    engine, _ = engine_or_reason()
+    assert engine is not None
+    status = await runner.GetRunner(runner_pb2.GetRunnerRequest(name="runners/-"))
+    label = f"{RUNNER_LABEL}={status.name.removeprefix('runners/')}"
+    found = await asyncio.to_thread(engine._client.containers, filters={"label": label})
+    await engine.close()
+    return [one["Id"] for one in found]
 
 
 def _processes_of_checks(containers: list[str]) -> list[str]:
