@@ -144,6 +144,19 @@ REACH: Final = (
         "SCRIPT_ERROR",
     ),
     Hostile(
+        "a result of its own making",
+        """
+        import json, struct
+        text = json.dumps({"type": "report", "kind": "done", "success": True,
+                           "warnings": ["x" * 1000] * 10_000}).encode()
+        os.write(4, struct.pack(">II", len(text), 0))
+        for start in range(0, len(text), 4096): os.write(4, text[start:start + 4096])
+        os._exit(0)
+        """,
+        "SCRIPT_ERROR",
+        "cannot be read",
+    ),
+    Hostile(
         "closed streams",
         "os.closerange(0, 1000)",
         "SCRIPT_ERROR",

@@ -260,6 +260,7 @@ def simulate():
     attempt("kill", lambda: os.kill(os.getppid(), 0))
     attempt("home", lambda: os.listdir("/root"))
     attempt("device", lambda: os.mknod("dev", 0o20600, 0x103))
+    attempt("owner", lambda: os.chown(OUTSIDE + "/secret", 1, 1))
     print("ptrace", libc.ptrace(0, 0, 0, 0), "unshare", libc.unshare(0x10000000))
 """
 

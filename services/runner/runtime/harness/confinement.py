@@ -103,6 +103,9 @@ class Confinement:
             processes.prctl(processes.PR_SET_DUMPABLE, 1)
         processes.prctl(processes.PR_SET_NO_NEW_PRIVS, 1)
         processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self.rung != "none" and os.getuid() == 0:
+            # No user of its own: then at least nothing of what makes root more than its files.
+            processes.drop_capabilities()
         if self._rules is not None:
             landlock.enter(self._rules, self._version)
             self.close()

@@ -102,5 +102,5 @@ def _render(book: Any, folder: str, name: str) -> str:
         with open(os.path.join(folder, RENDERED, stem + ".html"), "w", encoding="utf-8") as file:
             file.write(html)
     except Exception as error:
-        return "the notebook is not rendered: %s" % error
+        return "the notebook is not rendered: %s" % str(error)[:500]
     return ""
