@@ -8,6 +8,7 @@ of users are only read: as a work tree to hash, or as a further place for object
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
@@ -64,6 +65,10 @@ _CONFIGURATION: Final = """\
 _READ: Final = 1024 * 1024
 _KEPT_CHANGES: Final = 10_000
 _KEPT_ERRORS: Final = 8 * 1024 * 1024
+_CHANGE: Final = re.compile(
+    r":([0-7]{6}) ([0-7]{6}) ([0-9a-f]{40}) ([0-9a-f]{40}) [A-Z]\d*\0([^\0]*)\0"
+)
+"""A record of `diff-tree --raw -z`."""
 _UNSAFE_SEGMENTS: Final = {b"", b".", b".."}
 
 
@@ -253,25 +258,29 @@ class Git:
         return changes
 
 
+class _Modes(dict[str, int]):
+    """Numbers of the few modes that there are."""
+
+    def __missing__(self, text: str) -> int:
+        self[text] = mode = int(text, 8)
+        return mode
+
+
 def parse_changes(output: bytes) -> list[TreeChange]:
     """What `diff-tree --raw -z --no-abbrev` says; paths that would leave the tree are left out.
 
-    A first index has a line for every file there is: hence one decoding, and fields by place.
+    A first index has a record for every file there is: hence one decoding, and one expression.
     """
-    parts = os.fsdecode(output).split("\0")
     risky = b"/." in output or b"\0." in output or b"//" in output or b"\0/" in output
-    modes: dict[str, int] = {}
-    changes = []
-    for line, path in zip(parts[0::2], parts[1::2], strict=False):  # and nothing after the last
-        if risky and not is_safe(os.fsencode(path)):
-            continue
-        old, new = line[1:7], line[8:14]
-        if old not in modes:
-            modes[old] = int(old, 8)
-        if new not in modes:
-            modes[new] = int(new, 8)
-        changes.append(TreeChange(path, modes[old], line[15:55], modes[new], line[56:96]))
-    return changes
+    modes = _Modes()
+    found = _CHANGE.findall(os.fsdecode(output))
+    if 2 * len(found) != output.count(b"\0"):  # else a path could pass for a record
+        raise GitError(1, "diff-tree says what is not understood")
+    return [
+        TreeChange(path, modes[old], old_id, modes[new], id_)
+        for old, new, old_id, id_, path in found
+        if not risky or is_safe(os.fsencode(path))
+    ]
 
 
 async def _all_of(stream: asyncio.StreamReader, *, most: int) -> bytes:

@@ -51,7 +51,8 @@ class Scan:
             self.files.append(change)
             if path.endswith(METADATA_FILE) and is_metadata(path):
                 self.metadata[path[: -len(METADATA_FILE) - 1]] = change
-            if old_mode not in _PLAIN or mode not in _PLAIN or not is_printable(path):
+            plain = old_mode in _PLAIN and mode in _PLAIN
+            if not plain or not (path.isascii() or is_printable(path)):
                 self.odd.append(change)
             if path.startswith(ONTOLOGY_FOLDER):
                 self.ontology.append(change)
