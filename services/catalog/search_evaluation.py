@@ -36,7 +36,7 @@ _FACETS: Final = {
     "environment": "environment",
 }
 """Facets, in the order of answers, with the fields that they count."""
-_BLOCK: Final = 1000
+_BLOCK: Final = 400
 """Hits that are put in order at once: equal ones by key, which Tantivy leaves open."""
 _SCORE_DIGITS: Final = 4
 
@@ -264,23 +264,36 @@ class Evaluation:
 
     def _facets(self, matching: Query, filter_: Filter) -> tuple[Facet, ...]:
         """Counts under the other conditions, so that one sees what another choice would give."""
-        return tuple(
-            Facet(
-                field=name,
-                values=self._counts(
-                    every((matching, *self._conditions(filter_, leaving=name))), field
-                ),
+        alone = {
+            name
+            for name, given in (
+                ("type", filter_.types),
+                ("creator", filter_.creators),
+                ("environment", filter_.environments),
             )
-            for name, field in _FACETS.items()
-        )
+            if given
+        }
+        # One pass for all fields without a condition of their own.
+        shared = [name for name in _FACETS if name not in alone]
+        counts = self._counts(every((matching, *self._conditions(filter_))), shared)
+        for name in alone:
+            conditions_ = self._conditions(filter_, leaving=name)
+            counts |= self._counts(every((matching, *conditions_)), [name])
+        return tuple(Facet(field=name, values=counts[name]) for name in _FACETS)
 
-    def _counts(self, query: Query, field: str) -> tuple[tuple[str, int], ...]:
+    def _counts(self, query: Query, names: Iterable[str]) -> dict[str, tuple[tuple[str, int], ...]]:
         # More than are shown, so that of equally frequent ones the first by name are.
-        terms = {"terms": {"field": field, "size": 10 * MAX_FACET_VALUES}}
-        answer: dict[str, Any] = self._searcher.aggregate(query, {"values": terms})
-        found = [(one["key"], one["doc_count"]) for one in answer["values"]["buckets"]]
-        found.sort(key=lambda pair: (-pair[1], pair[0]))
-        return tuple(found[:MAX_FACET_VALUES])
+        wanted = {
+            name: {"terms": {"field": _FACETS[name], "size": 10 * MAX_FACET_VALUES}}
+            for name in names
+        }
+        answer: dict[str, Any] = self._searcher.aggregate(query, wanted)
+        found = {}
+        for name in wanted:
+            values = [(one["key"], one["doc_count"]) for one in answer[name]["buckets"]]
+            values.sort(key=lambda pair: (-pair[1], pair[0]))
+            found[name] = tuple(values[:MAX_FACET_VALUES])
+        return found
 
 
 def _total(found: tantivy.SearchResult) -> int:
