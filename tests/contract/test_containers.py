@@ -2,13 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import docker
 import pytest
 
-from services.errors import UnavailableError
+from services.errors import EnvironmentUnavailableError, UnavailableError
+from services.runner.conformance import TOP_RUNG
 from services.runner.container_backend import ContainerBackend
 from services.runner.containers import Bounds, Engine
-from services.runner.domain import PoolPolicy
+from services.runner.domain import CAPABILITIES, PoolPolicy
 from services.runner.environments import Environments
 from services.runner.outcome import Verdict
 from services.runner.pool import Pool
@@ -37,6 +40,85 @@ async def test_containers_are_tight(environments: Environments) -> None:
         assert "['0000000000000000', '1']" == lines[0]
         assert "True False False" == lines[1]
         assert workplace.info.id.startswith("bare_environment_run_")
+    finally:
+        await backend.close()
+
+
+def loosen(monkeypatch: pytest.MonkeyPatch, change: dict[str, object]) -> None:
+    """From now on containers differ from ours in this."""
+    tight: Any = docker.APIClient.create_host_config
+
+    def loose(client: docker.APIClient, **facts: object) -> object:
+        return tight(client, **{**facts, **change})
+
+    monkeypatch.setattr(docker.APIClient, "create_host_config", loose)
+    create: Any = docker.APIClient.create_container
+
+    def create_loose(client: docker.APIClient, *names: object, **facts: object) -> object:
+        return create(client, *names, **{**facts, "network_disabled": False})
+
+    if "network_mode" in change:
+        monkeypatch.setattr(docker.APIClient, "create_container", create_loose)
+
+
+NEEDED = sorted(capability.upper() for capability in CAPABILITIES)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"read_only": False}, "writable"),
+        ({"cap_add": [*NEEDED, "NET_RAW"]}, "net_raw"),
+        ({"security_opt": []}, "no_new_privs"),
+        ({"network_mode": "host"}, "network"),
+    ],
+)
+async def test_loose_containers_are_refused(
+    environments: Environments,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, object],
+    words: str,
+) -> None:
+    """Real containers that are not tight enough take no check, and the error says why."""
+    loosen(monkeypatch, change)
+    backend = containers()
+    try:
+        with pytest.raises(EnvironmentUnavailableError, match="not tight enough") as refused:
+            await opened(backend, environments)
+        assert words in refused.value.message
+    finally:
+        await backend.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "confinement", "words"),
+    [
+        (
+            {"security_opt": ["no-new-privileges", "seccomp=unconfined"]},
+            f"container+{TOP_RUNG}",
+            "no seccomp profile",
+        ),
+        ({"pids_limit": 0}, f"container+{TOP_RUNG}", "does not limit the processes"),
+        ({"cap_add": []}, "container+landlock+seccomp+fresh", "own user id"),
+    ],
+)
+async def test_degraded_containers_say_so(
+    environments: Environments,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, object],
+    confinement: str,
+    words: str,
+) -> None:
+    """Checks run in containers that lack something less, and every result says what."""
+    loosen(monkeypatch, change)
+    backend = containers()
+    try:
+        workplace = await opened(backend, environments)
+        assert confinement == workplace.info.confinement
+        (remark,) = workplace.info.remarks
+        assert words in remark
+        outcome, _ = await run(workplace, "pass")
+        assert Verdict.SUCCESS == outcome.verdict, outcome.traceback
     finally:
         await backend.close()
 
