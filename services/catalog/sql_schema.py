@@ -31,6 +31,12 @@ def make_tables(connection: sa.Connection) -> None:
 def configure_sqlite(connection: Any, record: Any) -> None:
     """Sets up a new connection to SQLite: readers and the writer are not in each other's way."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "busy_timeout=10000",
+        "cache_size=-32768",  # KiB; indexes of a first index are sorted in it
+        "temp_store=MEMORY",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
