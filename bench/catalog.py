@@ -31,13 +31,13 @@ from bench.table import Row, keep, percentile, show
 from services import rpc
 from services.catalog.__main__ import running
 from services.catalog.app import Catalog
-from services.catalog.git import Git
-from services.catalog.metadata import parse_metadata
-from services.catalog.objects import GitObjects
-from services.catalog.ontology_yaml import parse_ontology
+from services.catalog.index.sql import opened
+from services.catalog.metadata.parsing import parse_metadata
+from services.catalog.ontology.dialect import parse_ontology
 from services.catalog.settings import Settings
-from services.catalog.sources import source_of
-from services.catalog.sql import opened
+from services.catalog.sources.git import Git
+from services.catalog.sources.local import source_of
+from services.catalog.sources.objects import GitObjects
 
 RESULT: Final = Path("build/bench-catalog.json")
 _TOKEN: Final = "bench"  # noqa: S105  # of a catalog that lives as long as the measurement

@@ -28,11 +28,16 @@ from bench.synthetic import ontology as ontology_text
 from bench.table import Row, keep, percentile, show
 from services import rpc
 from services.catalog.__main__ import running
-from services.catalog.domain.ontology import Ontology
-from services.catalog.domain.ontology_documents import OntologyFile
-from services.catalog.domain.ontology_merging import ontology_of
-from services.catalog.domain.triples import Tagged, entity_triples, ontology_triples, vocabulary_of
-from services.catalog.ontology_yaml import parse_ontology
+from services.catalog.domain.ontology.concepts import Ontology
+from services.catalog.domain.ontology.documents import OntologyFile
+from services.catalog.domain.ontology.merging import ontology_of
+from services.catalog.domain.ontology.triples import (
+    Tagged,
+    entity_triples,
+    ontology_triples,
+    vocabulary_of,
+)
+from services.catalog.ontology.dialect import parse_ontology
 from services.catalog.settings import Settings
 
 RESULT: Final = Path("build/bench-ontology.json")

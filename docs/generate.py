@@ -30,9 +30,9 @@ from cli.main import ackrep
 from gateway import openapi
 from gateway.failures import HTTP_STATUS
 from services import errors
-from services.catalog.domain import schema
 from services.catalog.domain.codes import CODES
 from services.catalog.domain.diagnostics import Diagnostic
+from services.catalog.domain.metadata import schema
 from services.settings import SHARED, variable
 from tests.unit.catalog import bad_input
 

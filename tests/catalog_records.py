@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.domain.deltas import Index
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import (
     Entity,
@@ -16,9 +15,10 @@ from services.catalog.domain.entities import (
     Placed,
     Revision,
 )
-from services.catalog.memory import MemoryStore
+from services.catalog.domain.indexing.deltas import Index
+from services.catalog.index.memory import MemoryStore
+from services.catalog.index.sql import opened
 from services.catalog.ports import Store
-from services.catalog.sql import opened
 
 STORES = ("memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 """Each kind of store, for a fixture's `params`."""

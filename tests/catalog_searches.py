@@ -10,15 +10,15 @@ import pytest
 
 from services.catalog.domain.entities import Entity, EntityType, Placed, Revision
 from services.catalog.domain.filters import parse_filter
-from services.catalog.domain.indexing import Index
-from services.catalog.domain.queries import parse_query
-from services.catalog.memory import MemoryStore
+from services.catalog.domain.indexing.index import Index
+from services.catalog.domain.search.queries import parse_query
+from services.catalog.index.memory import MemoryStore
+from services.catalog.index.sql import opened
 from services.catalog.ports import Question, Store
-from services.catalog.search_index import TantivyIndex
-from services.catalog.search_memory import MemoryStandings
-from services.catalog.search_sql import SqlStandings
-from services.catalog.searching import Answer, Search
-from services.catalog.sql import opened
+from services.catalog.search.index import TantivyIndex
+from services.catalog.search.memory import MemoryStandings
+from services.catalog.search.searching import Answer, Search
+from services.catalog.search.sql import SqlStandings
 
 KINDS = ("memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 """Each kind of store, for a fixture's `params`."""

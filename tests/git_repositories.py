@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from services.catalog.domain.entities import SUBMODULE_MODE
-from services.catalog.git import Git
-from services.catalog.objects import GitObjects
 from services.catalog.ports import Snapshot
-from services.catalog.sources import source_of
+from services.catalog.sources.git import Git
+from services.catalog.sources.local import source_of
+from services.catalog.sources.objects import GitObjects
 
 ENVIRON = {
     "PATH": os.environ["PATH"],

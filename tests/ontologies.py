@@ -1,10 +1,10 @@
 """Small ontologies for tests, in the dialect of yamlpyowl."""
 
 from services.catalog.domain.diagnostics import Diagnostic
-from services.catalog.domain.ontology import Ontology
-from services.catalog.domain.ontology_documents import OntologyFile
-from services.catalog.domain.ontology_merging import ontology_of
-from services.catalog.ontology_yaml import parse_ontology
+from services.catalog.domain.ontology.concepts import Ontology
+from services.catalog.domain.ontology.documents import OntologyFile
+from services.catalog.domain.ontology.merging import ontology_of
+from services.catalog.ontology.dialect import parse_ontology
 
 NAMESPACE = "https://example.org/plants#"
 

@@ -13,18 +13,20 @@ from ackrep.catalog.v1 import ontology_pb2_grpc as ontology_stubs
 from ackrep.catalog.v1 import search_pb2_grpc as search_stubs
 from services import lifetime, logs, rpc, settings
 from services.catalog.app import Catalog
-from services.catalog.content import Content
-from services.catalog.git import Git
-from services.catalog.git_writing import GitWriter
-from services.catalog.metadata import parse_metadata
-from services.catalog.objects import GitObjects
-from services.catalog.ontology_git import GitOntologyFiles
-from services.catalog.ontology_yaml import parse_ontology
+from services.catalog.content.downloads import Content
+from services.catalog.content.uploads import Limits, Uploads
+from services.catalog.index.sql import opened
+from services.catalog.index.synchronisation import Announcement, Synchronisation
+from services.catalog.metadata.parsing import parse_metadata
+from services.catalog.ontology.dialect import parse_ontology
+from services.catalog.ontology.files import GitOntologyFiles
+from services.catalog.ontology.graphs import OxigraphGraphs
+from services.catalog.ontology.querying import Querying
+from services.catalog.ontology.sql import SqlIndividuals
 from services.catalog.ports import Source
-from services.catalog.querying import Querying
-from services.catalog.search_index import TantivyIndex
-from services.catalog.search_sql import SqlStandings
-from services.catalog.searching import Search
+from services.catalog.search.index import TantivyIndex
+from services.catalog.search.searching import Search
+from services.catalog.search.sql import SqlStandings
 from services.catalog.servicer import content as content_servicer
 from services.catalog.servicer import ontology as ontology_servicer
 from services.catalog.servicer import search as search_servicer
@@ -33,13 +35,11 @@ from services.catalog.servicer.content import ContentServicer
 from services.catalog.servicer.ontology import OntologyServicer
 from services.catalog.servicer.search import SearchServicer
 from services.catalog.settings import Settings
-from services.catalog.sources import LocalSource, source_of
-from services.catalog.sql import opened
-from services.catalog.synchronisation import Announcement, Synchronisation
-from services.catalog.triples import OxigraphGraphs
-from services.catalog.triples_sql import SqlIndividuals
-from services.catalog.uploads import Limits, Uploads
-from services.catalog.watching import poll, watch
+from services.catalog.sources.git import Git
+from services.catalog.sources.git_writing import GitWriter
+from services.catalog.sources.local import LocalSource, source_of
+from services.catalog.sources.objects import GitObjects
+from services.catalog.sources.watching import poll, watch
 from services.errors import Error
 
 log = logging.getLogger(__name__)

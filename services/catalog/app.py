@@ -5,7 +5,6 @@ import datetime
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from services.catalog.comparing import affected_entities
 from services.catalog.domain.affected import Affected
 from services.catalog.domain.closures import Closure, closure_of, wanted_keys
 from services.catalog.domain.entities import (
@@ -19,9 +18,10 @@ from services.catalog.domain.entities import (
     is_printable,
 )
 from services.catalog.domain.filters import Filter
-from services.catalog.domain.suggestions import candidate_keys, similar_keys
+from services.catalog.domain.indexing.suggestions import candidate_keys, similar_keys
+from services.catalog.index.comparing import affected_entities
+from services.catalog.index.syncing import Indexing, Parse, ParseOntology
 from services.catalog.ports import Chunk, DiagnosticPage, Objects, Page, Snapshot, Source, Store
-from services.catalog.syncing import Indexing, Parse, ParseOntology
 from services.errors import Error, InvalidArgumentError, NotFoundError, UnavailableError
 
 FIRST_INDEX_SECONDS = 30.0

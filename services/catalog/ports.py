@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from services.catalog.domain.answers import Answer
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import Node, Placed, Relation, Revision, TreeChange, TreeEntry
 from services.catalog.domain.filters import Filter
-from services.catalog.domain.indexing import Delta, Index
-from services.catalog.domain.ontology import Ontology
-from services.catalog.domain.queries import Query
-from services.catalog.domain.snippets import Slot
-from services.catalog.domain.triples import Tagged
+from services.catalog.domain.indexing.index import Delta, Index
+from services.catalog.domain.ontology.answers import Answer
+from services.catalog.domain.ontology.concepts import Ontology
+from services.catalog.domain.ontology.triples import Tagged
+from services.catalog.domain.search.queries import Query
+from services.catalog.domain.search.snippets import Slot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.catalog.ports import FolderChanges, FolderEvents
-from services.catalog.recursive_events import RecursiveEvents
+from services.catalog.sources.recursive_events import RecursiveEvents
 from tests.git_repositories import write
 
 QUIET = 0.05
@@ -20,7 +20,7 @@ async def events(request: pytest.FixtureRequest) -> AsyncIterator[FolderEvents]:
     if request.param == "inotify":
         if sys.platform != "linux":
             pytest.skip("Linux only")
-        from services.catalog.inotify import InotifyEvents  # Linux only
+        from services.catalog.sources.inotify import InotifyEvents  # Linux only
 
         made: FolderEvents = InotifyEvents(quiet=QUIET)
     else:

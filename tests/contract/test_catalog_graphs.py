@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.domain.answers import Answer, TermKind, UnknownGraphError
-from services.catalog.domain.triples import Tagged
-from services.catalog.triples import OxigraphGraphs
+from services.catalog.domain.ontology.answers import Answer, TermKind, UnknownGraphError
+from services.catalog.domain.ontology.triples import Tagged
+from services.catalog.ontology.graphs import OxigraphGraphs
 from services.errors import (
     DeadlineExceededError,
     InvalidArgumentError,

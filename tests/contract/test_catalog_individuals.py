@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.domain.deltas import Index
 from services.catalog.domain.entities import EntityType, Placed, Revision
-from services.catalog.domain.triples import Tagged
-from services.catalog.memory import MemoryStore
+from services.catalog.domain.indexing.deltas import Index
+from services.catalog.domain.ontology.triples import Tagged
+from services.catalog.index.memory import MemoryStore
+from services.catalog.index.sql import opened
+from services.catalog.ontology.memory import StoreIndividuals
+from services.catalog.ontology.sql import BATCH, SqlIndividuals
 from services.catalog.ports import Individuals, Store
-from services.catalog.sql import opened
-from services.catalog.triples_memory import StoreIndividuals
-from services.catalog.triples_sql import BATCH, SqlIndividuals
 from tests.catalog_searches import KINDS, item
 
 Shelf = tuple[Store, Individuals]

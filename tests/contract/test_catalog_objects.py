@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from services.catalog.domain.entities import DIRECTORY_MODE, TreeChange
-from services.catalog.git import Git, is_safe, parse_changes, parse_entries
-from services.catalog.objects import GitObjects
+from services.catalog.sources.git import Git, is_safe, parse_changes, parse_entries
+from services.catalog.sources.objects import GitObjects
 from services.errors import InvalidArgumentError, NotFoundError
 from tests.git_repositories import repository_at, snapshot_of, store_at, user_git, write
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from services.catalog.git import Git
-from services.catalog.sources import source_of
+from services.catalog.sources.git import Git
+from services.catalog.sources.local import source_of
 from services.errors import InvalidArgumentError, SourceError, UnavailableError
 from tests.git_repositories import ENVIRON, git_daemon, repository_at, store_at, user_git, write
 

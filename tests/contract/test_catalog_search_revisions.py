@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from services.catalog.domain.entities import Placed
-from services.catalog.memory import MemoryStore
-from services.catalog.search_index import TantivyIndex
-from services.catalog.search_memory import MemoryStandings
-from services.catalog.searching import Answer, Search
+from services.catalog.index.memory import MemoryStore
+from services.catalog.search.index import TantivyIndex
+from services.catalog.search.memory import MemoryStandings
+from services.catalog.search.searching import Answer, Search
 from tests.catalog_searches import KINDS, Library, item, library
 
 WORDS = ("state", "space", "linear", "Rössler", "pendulum", "cart", "PyTrajectory", "lqr")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.git import Git
-from services.catalog.sources import source_of
+from services.catalog.sources.git import Git
+from services.catalog.sources.local import source_of
 from services.errors import InvalidArgumentError
 from tests.git_repositories import (
     ENVIRON,

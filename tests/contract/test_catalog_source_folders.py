@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.git import Git
-from services.catalog.sources import source_of
+from services.catalog.sources.git import Git
+from services.catalog.sources.local import source_of
 from tests.git_repositories import files_of, repository_at, snapshot_of, store_at, user_git, write
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.git import Git
-from services.catalog.objects import GitObjects
-from services.catalog.sources import source_of
+from services.catalog.sources.git import Git
+from services.catalog.sources.local import source_of
+from services.catalog.sources.objects import GitObjects
 from services.errors import NotFoundError, SourceError, UnavailableError
 from tests.git_repositories import (
     files_of,

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from services.catalog.domain.deltas import Delta, Index
 from services.catalog.domain.diagnostics import Diagnostic, Severity
 from services.catalog.domain.entities import (
     Reference,
 )
+from services.catalog.domain.indexing.deltas import Delta, Index
+from services.catalog.index.sql import opened
+from services.catalog.index.tables import schema
 from services.catalog.ports import Store
-from services.catalog.sql import opened
-from services.catalog.tables import schema
 from services.errors import UnavailableError
 from tests.catalog_records import STORES, diagnostic, index, placed, revision, store_of
 

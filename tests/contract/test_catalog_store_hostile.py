@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.domain.deltas import Index
 from services.catalog.domain.entities import Revision
-from services.catalog.memory import MemoryStore
+from services.catalog.domain.indexing.deltas import Index
+from services.catalog.index.memory import MemoryStore
+from services.catalog.index.sql import opened
 from services.catalog.ports import Store
-from services.catalog.sql import opened
 from tests.unit.catalog.corpus import file
 from tests.unit.catalog.repositories import index_of
 

@@ -9,19 +9,19 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 
 from services.catalog.app import Catalog
-from services.catalog.comparing import affected_entities
 from services.catalog.domain.affected import Affected, affected
 from services.catalog.domain.closures import closure_of
-from services.catalog.domain.contents import Contents
-from services.catalog.domain.deltas import Index
 from services.catalog.domain.entities import Node, Placed, Revision
-from services.catalog.memory import MemoryStore
-from services.catalog.metadata import parse_metadata
-from services.catalog.objects import GitObjects
-from services.catalog.ontology_yaml import parse_ontology
+from services.catalog.domain.indexing.contents import Contents
+from services.catalog.domain.indexing.deltas import Index
+from services.catalog.index.comparing import affected_entities
+from services.catalog.index.memory import MemoryStore
+from services.catalog.index.sql import opened
+from services.catalog.metadata.parsing import parse_metadata
+from services.catalog.ontology.dialect import parse_ontology
 from services.catalog.ports import Store
-from services.catalog.sources import source_of
-from services.catalog.sql import opened
+from services.catalog.sources.local import source_of
+from services.catalog.sources.objects import GitObjects
 from services.errors import NotCheckableError
 from tests.git_repositories import store_at, user_git, write
 from tests.unit.catalog.edits import histories

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.git import Git
 from services.catalog.ports import FolderChanges, FolderEvents, WatchLimitError
-from services.catalog.sources import LocalSource
-from services.catalog.watching import folder_events, poll, watch
+from services.catalog.sources.git import Git
+from services.catalog.sources.local import LocalSource
+from services.catalog.sources.watching import folder_events, poll, watch
 from services.errors import UnavailableError
 from tests.git_repositories import repository_at, store_at, user_git, write
 
@@ -276,7 +276,7 @@ async def test_without_watches_it_is_read_again_and_again(
     git: Git, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the system refuses, the log says so once, and changes are found nevertheless."""
-    monkeypatch.setattr("services.catalog.watching._UNWATCHED_SECONDS", 0.05)
+    monkeypatch.setattr("services.catalog.sources.watching._UNWATCHED_SECONDS", 0.05)
     source = LocalSource(folder, ref="", git=git)
     reader = Reader(source)
     task = asyncio.create_task(watch(source.surroundings(), reader, events=Limited))

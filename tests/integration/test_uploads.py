@@ -11,7 +11,7 @@ import pytest
 from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc, content_pb2, content_pb2_grpc
 from services import rpc
 from services.catalog.__main__ import running
-from services.catalog.domain.manifests import ManifestFile, object_id, tree_objects
+from services.catalog.domain.content.manifests import ManifestFile, object_id, tree_objects
 from services.catalog.settings import Settings
 from services.errors import (
     Error,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
-from services.catalog.domain.documents import CLOSURE_FIELDS, REFERENCE_FIELDS
 from services.catalog.domain.entities import EntityType, Node
+from services.catalog.domain.metadata.documents import CLOSURE_FIELDS, REFERENCE_FIELDS
 
 Nodes: TypeAlias = Mapping[str, Node]
 """Entities of one revision by key: at least all that the closures in question reach."""

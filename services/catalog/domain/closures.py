@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.catalog.domain.documents import CLOSURE_FIELDS, REFERENCE_FIELDS
 from services.catalog.domain.entities import METADATA_FILE, Placed
+from services.catalog.domain.metadata.documents import CLOSURE_FIELDS, REFERENCE_FIELDS
 from services.errors import NotCheckableError
 
 

@@ -9,6 +9,7 @@ from ackrep.catalog.v1 import catalog_pb2_grpc as rpc
 from services.catalog.app import Catalog
 from services.catalog.domain.entities import OBJECT_ID
 from services.catalog.domain.filters import parse_filter
+from services.catalog.index.synchronisation import Announcement, Synchronisation
 from services.catalog.servicer.messages import (
     affected_message,
     diagnostic_message,
@@ -25,7 +26,6 @@ from services.catalog.servicer.requests import (
     page_size_of,
     tree_of,
 )
-from services.catalog.synchronisation import Announcement, Synchronisation
 from services.errors import InvalidArgumentError
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name

@@ -8,13 +8,13 @@ from google.api.httpbody_pb2 import HttpBody
 from ackrep.catalog.v1 import catalog_pb2
 from ackrep.catalog.v1 import content_pb2 as pb
 from ackrep.catalog.v1 import content_pb2_grpc as rpc
-from services.catalog.archives import Format
-from services.catalog.content import Content, Download
+from services.catalog.content.archives import Format
+from services.catalog.content.downloads import Content, Download
+from services.catalog.content.uploads import BlobPart, Manifest, Uploads
+from services.catalog.domain.content.manifests import ManifestFile
 from services.catalog.domain.entities import OBJECT_ID
-from services.catalog.domain.manifests import ManifestFile
 from services.catalog.servicer.messages import revision_message
 from services.catalog.servicer.requests import Context, key_of, tree_of
-from services.catalog.uploads import BlobPart, Manifest, Uploads
 from services.errors import InvalidArgumentError
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["ContentService"].full_name

@@ -6,9 +6,9 @@ from google.protobuf.duration_pb2 import Duration
 
 from ackrep.catalog.v1 import ontology_pb2 as pb
 from ackrep.catalog.v1 import ontology_pb2_grpc as rpc
-from services.catalog.domain.answers import Answer, Term
-from services.catalog.domain.ontology import Concept
-from services.catalog.querying import Concepts, Querying
+from services.catalog.domain.ontology.answers import Answer, Term
+from services.catalog.domain.ontology.concepts import Concept
+from services.catalog.ontology.querying import Concepts, Querying
 from services.catalog.servicer.requests import Context, PageToken, page_size_of, tree_of
 from services.errors import InvalidArgumentError
 

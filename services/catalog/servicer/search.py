@@ -7,10 +7,10 @@ from ackrep.catalog.v1 import search_pb2 as pb
 from ackrep.catalog.v1 import search_pb2_grpc as rpc
 from services.catalog.app import Catalog
 from services.catalog.domain.filters import parse_filter
-from services.catalog.domain.queries import parse_query
-from services.catalog.domain.snippets import Snippet
+from services.catalog.domain.search.queries import parse_query
+from services.catalog.domain.search.snippets import Snippet
 from services.catalog.ports import Question
-from services.catalog.searching import Answer, Search
+from services.catalog.search.searching import Answer, Search
 from services.catalog.servicer.messages import entity_message
 from services.catalog.servicer.requests import (
     Context,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from services.catalog.domain.entities import EntityType
-from services.catalog.domain.schema import FIELDS_OF, LISTS, SCHEMA, Kind
+from services.catalog.domain.metadata.schema import FIELDS_OF, LISTS, SCHEMA, Kind
 
 _KEYS: Final = ("AAAAA", "UXMFA", "28500", "93E72", "1E100", "00123", "0X1F5", "NULL0", "abcde", "")
 _MILD: Final = (

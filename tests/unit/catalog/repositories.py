@@ -6,17 +6,17 @@ import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from services.catalog.domain.contents import Contents
-from services.catalog.domain.deltas import Delta, Index
-from services.catalog.domain.documents import Document
 from services.catalog.domain.entities import DIRECTORY_MODE, SYMLINK_MODE, TreeChange
-from services.catalog.domain.indexing import update
-from services.catalog.domain.ontology import Ontology
-from services.catalog.domain.ontology_documents import OntologyFile
-from services.catalog.domain.ontology_merging import ontology_of
-from services.catalog.metadata import parse_metadata
-from services.catalog.ontology_yaml import parse_ontology
-from services.catalog.syncing import whole
+from services.catalog.domain.indexing.contents import Contents
+from services.catalog.domain.indexing.deltas import Delta, Index
+from services.catalog.domain.indexing.index import update
+from services.catalog.domain.metadata.documents import Document
+from services.catalog.domain.ontology.concepts import Ontology
+from services.catalog.domain.ontology.documents import OntologyFile
+from services.catalog.domain.ontology.merging import ontology_of
+from services.catalog.index.syncing import whole
+from services.catalog.metadata.parsing import parse_metadata
+from services.catalog.ontology.dialect import parse_ontology
 
 FILES: Mapping[str, tuple[str, ...]] = {
     "system_model": ("system_model.py", "simulation.py"),

@@ -8,9 +8,9 @@ import pytest
 from services.catalog import app
 from services.catalog.app import Catalog
 from services.catalog.domain.entities import DIRECTORY_MODE, Revision, TreeChange, TreeEntry
-from services.catalog.memory import MemoryStore
-from services.catalog.metadata import parse_metadata
-from services.catalog.ontology_yaml import parse_ontology
+from services.catalog.index.memory import MemoryStore
+from services.catalog.metadata.parsing import parse_metadata
+from services.catalog.ontology.dialect import parse_ontology
 from services.catalog.ports import Chunk, Snapshot
 from services.errors import InvalidArgumentError, NotFoundError, SourceError, UnavailableError
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
 
-from services.catalog.domain.archive_layout import Layout, laid_out
+from services.catalog.domain.content.archive_layout import Layout, laid_out
 from services.catalog.domain.entities import SYMLINK_MODE, TreeEntry
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.catalog.domain.cycles import (
+from services.catalog.domain.indexing.cycles import (
     LONGEST,
     Cycles,
     cycle_text,

@@ -7,10 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.domain.entities import EntityType
-from services.catalog.domain.field_values import CHECKS, ITEM_CHECKS, is_date, iso_date, seconds
-from services.catalog.domain.reading import read_entity
-from services.catalog.domain.schema import FIELDS_OF, FORMER_NAMES, SCHEMA
-from services.catalog.metadata import parse_metadata
+from services.catalog.domain.metadata.field_values import (
+    CHECKS,
+    ITEM_CHECKS,
+    is_date,
+    iso_date,
+    seconds,
+)
+from services.catalog.domain.metadata.reading import read_entity
+from services.catalog.domain.metadata.schema import FIELDS_OF, FORMER_NAMES, SCHEMA
+from services.catalog.metadata.parsing import parse_metadata
 
 
 @pytest.mark.parametrize(

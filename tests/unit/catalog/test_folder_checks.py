@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.domain.entities import EntityType
-from services.catalog.domain.folder_checks import (
+from services.catalog.domain.indexing.folder_checks import (
     TYPE_FOLDERS,
     check_listing,
     check_path,

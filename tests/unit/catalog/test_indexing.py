@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from services.catalog.domain.diagnostics import SEVERITIES, Severity
-from services.catalog.domain.indexing import Index
+from services.catalog.domain.indexing.index import Index
 from tests.unit.catalog.repositories import entity_files, environment, index_of
 
 Found = list[tuple[str, str, int, int, str]]

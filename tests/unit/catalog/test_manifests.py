@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.domain.manifests import (
+from services.catalog.domain.content.manifests import (
     ManifestFile,
     checked,
     object_id,

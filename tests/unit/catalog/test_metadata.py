@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.catalog.domain.documents import MAX_METADATA_BYTES, Position
-from services.catalog.domain.reading import read_entity
-from services.catalog.metadata import parse_metadata
+from services.catalog.domain.metadata.documents import MAX_METADATA_BYTES, Position
+from services.catalog.domain.metadata.reading import read_entity
+from services.catalog.metadata.parsing import parse_metadata
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"

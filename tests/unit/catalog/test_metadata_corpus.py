@@ -12,11 +12,11 @@ import pytest
 from google.protobuf.struct_pb2 import Struct
 
 from services.catalog.domain.diagnostics import Problem, Severity
-from services.catalog.domain.documents import Document, Position
 from services.catalog.domain.entities import Entity
-from services.catalog.domain.reading import MAX_PROBLEMS, read_entity
-from services.catalog.metadata import locate, parse_carefully, parse_metadata
-from services.catalog.quick_metadata import quick_values
+from services.catalog.domain.metadata.documents import Document, Position
+from services.catalog.domain.metadata.reading import MAX_PROBLEMS, read_entity
+from services.catalog.metadata.parsing import locate, parse_carefully, parse_metadata
+from services.catalog.metadata.quick import quick_values
 from tests.unit.catalog.corpus import file
 from tests.unit.catalog.repositories import entity_files, index_of
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.catalog.domain.schema import LISTS, SCHEMA
-from services.catalog.metadata import locate, parse_carefully, parse_metadata
-from services.catalog.quick_metadata import quick_values
+from services.catalog.domain.metadata.schema import LISTS, SCHEMA
+from services.catalog.metadata.parsing import locate, parse_carefully, parse_metadata
+from services.catalog.metadata.quick import quick_values
 
 DEMO = Path(__file__).parents[3] / "examples/demo_data"
 COMMON = """\

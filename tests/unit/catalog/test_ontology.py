@@ -5,7 +5,7 @@ import time
 import pytest
 
 from services.catalog.domain.entities import SYMLINK_MODE, EntityType, TreeEntry
-from services.catalog.domain.ontology import (
+from services.catalog.domain.ontology.concepts import (
     NO_ONTOLOGY,
     Ontology,
     entity_class,

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from services.catalog.domain.diagnostics import SEVERITIES
-from services.catalog.domain.ontology_documents import MAX_ONTOLOGY_BYTES, PropertyKind
-from services.catalog.ontology_yaml import parse_ontology
+from services.catalog.domain.ontology.documents import MAX_ONTOLOGY_BYTES, PropertyKind
+from services.catalog.ontology.dialect import parse_ontology
 from tests.ontologies import PLANTS, ontology, problems
 
 HEAD = '- iri: "https://example.org/x#"\n'

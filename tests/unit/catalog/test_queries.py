@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.catalog.domain.queries import (
+from services.catalog.domain.search.queries import (
     MAX_QUERY_CHARACTERS,
     MAX_QUERY_WORDS,
     Clause,

@@ -7,12 +7,12 @@ from typing import cast
 import pytest
 
 from services.catalog.app import Catalog
-from services.catalog.domain.answers import Answer, Term, TermKind, UnknownGraphError
 from services.catalog.domain.entities import Revision
-from services.catalog.domain.ontology import Ontology
-from services.catalog.domain.triples import Tagged
-from services.catalog.ontology_yaml import parse_ontology
-from services.catalog.querying import MAX_KEPT, Querying
+from services.catalog.domain.ontology.answers import Answer, Term, TermKind, UnknownGraphError
+from services.catalog.domain.ontology.concepts import Ontology
+from services.catalog.domain.ontology.triples import Tagged
+from services.catalog.ontology.dialect import parse_ontology
+from services.catalog.ontology.querying import MAX_KEPT, Querying
 from services.errors import InvalidArgumentError, NotFoundError, UnavailableError
 from tests.ontologies import NAMESPACE, PLANTS
 

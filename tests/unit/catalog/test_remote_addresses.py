@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.git import Git
-from services.catalog.remotes import UrlSource, remote_of
-from services.catalog.sources import LocalSource, source_of
+from services.catalog.sources.git import Git
+from services.catalog.sources.local import LocalSource, source_of
+from services.catalog.sources.remotes import UrlSource, remote_of
 from services.errors import InvalidArgumentError
 
 REFUSED = [

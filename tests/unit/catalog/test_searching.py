@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from services.catalog.domain.entities import Revision
-from services.catalog.memory import MemoryStore
+from services.catalog.index.memory import MemoryStore
 from services.catalog.ports import Standing
-from services.catalog.search_index import TantivyIndex
-from services.catalog.search_memory import MemoryStandings
-from services.catalog.searching import Search
+from services.catalog.search.index import TantivyIndex
+from services.catalog.search.memory import MemoryStandings
+from services.catalog.search.searching import Search
 from tests.catalog_searches import Library, item
 
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.domain.entities import Entity, EntityType
-from services.catalog.domain.snippets import SNIPPET_CHARACTERS, Slot, Snippet, snippets_of
-from services.catalog.domain.words import folded, words_of
+from services.catalog.domain.search.snippets import SNIPPET_CHARACTERS, Slot, Snippet, snippets_of
+from services.catalog.domain.search.words import folded, words_of
 
 
 def entity(**values: object) -> Entity:

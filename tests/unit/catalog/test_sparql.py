@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from services.catalog.domain.sparql import MAX_QUERY_LENGTH, check_query, query_error
-from services.catalog.domain.triples import prefixes_of
+from services.catalog.domain.ontology.sparql import MAX_QUERY_LENGTH, check_query, query_error
+from services.catalog.domain.ontology.triples import prefixes_of
 from services.errors import InvalidArgumentError
 
 PREFIXES = prefixes_of("https://example.org/x#")

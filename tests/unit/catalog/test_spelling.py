@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from services.catalog.spelling import MAX_CANDIDATES, Vocabulary, nearest_keys
+from services.catalog.search.spelling import MAX_CANDIDATES, Vocabulary, nearest_keys
 
 words = st.text("abcd", min_size=1, max_size=10)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.catalog.domain.suggestions import (
+from services.catalog.domain.indexing.suggestions import (
     candidate_keys,
     marks_of_key,
     marks_of_text,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.catalog.domain.entities import Revision
-from services.catalog.synchronisation import Announcement, Synchronisation
+from services.catalog.index.synchronisation import Announcement, Synchronisation
 from services.errors import SourceError
 
 

@@ -3,8 +3,8 @@
 import pyoxigraph
 import pytest
 
-from services.catalog.domain.ontology import NO_ONTOLOGY
-from services.catalog.domain.triples import (
+from services.catalog.domain.ontology.concepts import NO_ONTOLOGY
+from services.catalog.domain.ontology.triples import (
     Tagged,
     entity_triples,
     ontology_triples,

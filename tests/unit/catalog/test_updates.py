@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from services.catalog.domain.contents import Contents
-from services.catalog.domain.deltas import Index
 from services.catalog.domain.diagnostics import Severity
-from services.catalog.domain.documents import Document
 from services.catalog.domain.entities import Revision
-from services.catalog.memory import MemoryStore
+from services.catalog.domain.indexing.contents import Contents
+from services.catalog.domain.indexing.deltas import Index
+from services.catalog.domain.metadata.documents import Document
+from services.catalog.index.memory import MemoryStore
 from tests.unit.catalog.edits import histories
 from tests.unit.catalog.repositories import (
     State,

@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.catalog.domain.words import (
+from services.catalog.domain.search.words import (
     MAX_FIELD_CHARACTERS,
     MAX_WORD_CHARACTERS,
     name_parts,

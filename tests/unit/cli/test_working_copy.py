@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.working_copy import Contents, WorkingCopy
-from services.catalog.domain.manifests import ManifestFile, tree_objects
+from services.catalog.domain.content.manifests import ManifestFile, tree_objects
 from services.errors import PreconditionError
 from tests.git_repositories import user_git, write
 

@@ -1,0 +1,1 @@
+"""Files and archives of entities, and trees from far clients."""

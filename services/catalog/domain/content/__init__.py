@@ -1,0 +1,1 @@
+"""What archives and uploads hold."""

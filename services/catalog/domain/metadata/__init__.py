@@ -1,0 +1,1 @@
+"""What metadata says: fields, what they may hold, and the entity they describe."""

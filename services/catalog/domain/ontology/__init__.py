@@ -1,0 +1,1 @@
+"""Concepts, their hierarchy, and what may be asked about them."""

@@ -1,0 +1,1 @@
+"""Indexing revisions, and keeping what was indexed."""

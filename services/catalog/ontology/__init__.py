@@ -1,0 +1,1 @@
+"""The ontology, and SPARQL over it."""

@@ -1,0 +1,1 @@
+"""Where a data repository is read from, and how its changes are noticed."""
