@@ -150,7 +150,7 @@ def worker_megabytes() -> float:
             lines = (folder / "status").read_text().splitlines()
             values = dict(line.split(":", 1) for line in lines)
             ours = int(values["PPid"]) == os.getpid()
-            if ours and b"triples_worker" in (folder / "cmdline").read_bytes():
+            if ours and b"ontology.worker" in (folder / "cmdline").read_bytes():
                 return int(values["VmRSS"].split()[0]) / 1024
     return float("nan")
 

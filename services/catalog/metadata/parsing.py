@@ -3,7 +3,7 @@
 Only the nodes of PyYAML are used, never its constructors: known fields keep the text as written
 (a key `28500` is no number), tags that would build objects are refused, and aliases are expanded
 only as far as a bounded number of values allows. Files in the common form are read by a quicker
-parser (`quick_metadata`) to the same result.
+parser (`quick`) to the same result.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """The process that holds the graphs: `python -P -m services.catalog.ontology.worker`.
 
-It reads frames from standard input and answers on standard output (`triples_frames`). One graph per
+It reads frames from standard input and answers on standard output (`frames`). One graph per
 revision is kept, the two used last. Each query runs in a fork of its own, which shares the graph
 and can be killed without loss: for its time, for its memory, or because nobody waits for the
 answer. Forking is safe here: there is one thread, and nothing but graphs.
