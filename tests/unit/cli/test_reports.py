@@ -98,7 +98,7 @@ def test_on_github() -> None:
     ("root", "folder", "expected"),
     [
         ("/data", "/data", "a/metadata.yml"),
-        ("/work/data", "/work", "data/a/metadata.yml"),
+        ("/srv/data", "/srv", "data/a/metadata.yml"),
         ("/data", "/data/b", "../a/metadata.yml"),
         ("/data", "/elsewhere", "a/metadata.yml"),
         (None, "/data", "a/metadata.yml"),
