@@ -52,7 +52,7 @@ _FIND: Final = (
 
 def naive_seconds(entities: Synthetic, folder: Path) -> float:
     """Seconds for each entity of a program without any care, from a sample."""
-    sample = random.Random(3).sample(range(entities.count), min(_SAMPLE, entities.count))  # noqa: S311
+    sample = random.Random(3).sample(range(entities.count), min(_SAMPLE, entities.count))  # noqa: S311  # reproducible
     texts = [entities.metadata(number) for number in sample]
     with sqlite3.connect(folder / "naive.sqlite", isolation_level=None) as database:
         database.execute("CREATE TABLE entity (key TEXT PRIMARY KEY, name TEXT, metadata TEXT)")

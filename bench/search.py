@@ -39,13 +39,13 @@ _STATEMENTS: Final = (
         "SELECT rowid, bm25(words, 10, 12, 7, 4, 3.5, 1.5, 1) AS score FROM words "
         "WHERE words MATCH ? ORDER BY score LIMIT 20"
     ),
-    f"SELECT type, count(*) FROM entity_versions {_MATCHING} GROUP BY type",  # noqa: S608
+    f"SELECT type, count(*) FROM entity_versions {_MATCHING} GROUP BY type",  # noqa: S608  # our own words
     (
-        f"SELECT creator, count(*) AS n FROM entity_versions {_MATCHING} "  # noqa: S608
+        f"SELECT creator, count(*) AS n FROM entity_versions {_MATCHING} "  # noqa: S608  # our own words
         "GROUP BY creator ORDER BY n DESC LIMIT 50"
     ),
     (
-        "SELECT tag, count(*) AS n FROM entity_tags "  # noqa: S608
+        "SELECT tag, count(*) AS n FROM entity_tags "  # noqa: S608  # our own words
         f"{_MATCHING.replace('id', 'version', 1)} "
         "GROUP BY tag ORDER BY n DESC LIMIT 50"
     ),
@@ -121,7 +121,7 @@ class Alternatives:
         )
         begin = time.perf_counter()
         self._connection.execute(
-            f"INSERT INTO words (rowid, {columns}) SELECT id, {columns} FROM entity_versions"  # noqa: S608
+            f"INSERT INTO words (rowid, {columns}) SELECT id, {columns} FROM entity_versions"  # noqa: S608  # our own words
         )
         self._connection.commit()
         self.index_seconds = time.perf_counter() - begin
@@ -140,7 +140,7 @@ class Alternatives:
         words = text.replace('"', " ").split()
         begin = time.perf_counter()
         self._connection.execute(
-            "SELECT count(*) FROM entity_versions WHERE "  # noqa: S608
+            "SELECT count(*) FROM entity_versions WHERE "  # noqa: S608  # our own words
             + " AND ".join("searched LIKE ?" for _ in words),
             [f"%{word.lower()}%" for word in words],
         ).fetchall()

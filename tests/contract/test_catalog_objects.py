@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.catalog.domain.entities import DIRECTORY_MODE, TreeChange
-from services.catalog.sources.git import Git, is_safe, parse_changes, parse_entries
+from services.catalog.sources.git import Git, is_safe, parse_changes
 from services.catalog.sources.objects import GitObjects
 from services.errors import InvalidArgumentError, NotFoundError
 from tests.git_repositories import repository_at, snapshot_of, store_at, user_git, write
@@ -55,8 +55,9 @@ async def test_what_git_lists(git: Git, objects: GitObjects, repository: Path) -
     tree = (await snapshot_of(git, repository, ref="main")).revision.tree
     entries = await objects.entries(tree)
     listing = await git.run("ls-tree", "-r", "-t", "-z", tree)
-    assert parse_entries(listing) == [
-        type(one)(path=one.path, mode=one.mode, id=one.id) for one in entries
+    kinds = {DIRECTORY_MODE: "tree"}
+    assert listing.decode().split("\0")[:-1] == [
+        f"{one.mode:06o} {kinds.get(one.mode, 'blob')} {one.id}\t{one.path}" for one in entries
     ]
     sizes = {one.path: one.size for one in entries if one.mode != DIRECTORY_MODE}
     assert (1, 2, 3, 0) == tuple(sizes[path] for path in ("a.b/x", "a/x", "a0/x", "models/ü ö"))

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from services.catalog.domain.entities import TreeChange, TreeEntry
+from services.catalog.domain.entities import TreeChange
 from services.errors import Error, UnavailableError
 
 _CONFIGURATION: Final = """\
@@ -308,17 +308,6 @@ async def end(process: Process) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-
-
-def parse_entries(listing: bytes) -> list[TreeEntry]:
-    """The lines of `ls-tree -z`; entries whose path would leave the tree are left out."""
-    found = []
-    for record in listing.split(b"\0"):
-        head, _, path = record.partition(b"\t")
-        if path and is_safe(path):
-            mode, _, id_, *_ = head.split()
-            found.append(TreeEntry(path=os.fsdecode(path), mode=int(mode, 8), id=id_.decode()))
-    return found
 
 
 def is_safe(path: bytes) -> bool:
