@@ -14,8 +14,8 @@ from rich.console import Console
 
 from ackrep.catalog.v1.catalog_pb2 import ListEntitiesRequest
 from ackrep.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
-from ackrep.runner.v1.runner_pb2 import PrepareEnvironmentRequest
-from ackrep.runner.v1.runner_pb2_grpc import RunnerServiceStub
+from ackrep.runner.v1.environment_pb2 import PrepareEnvironmentRequest
+from ackrep.runner.v1.environment_pb2_grpc import EnvironmentServiceStub
 from ackrep.scheduler.v1.check_pb2 import Check, Verdict
 from ackrep.scheduler.v1.scheduler_pb2 import CreateRunRequest, WatchRunRequest
 from ackrep.scheduler.v1.scheduler_pb2_grpc import SchedulerServiceStub
@@ -71,7 +71,7 @@ async def check_all(system: System, *, backend: str, slots: int) -> tuple[Whole,
     titles, environments = await titles_and_environments(system)
     async with dial(system.runner, token=system.token) as channel:
         for name in sorted(environments):
-            async for _ in RunnerServiceStub(channel).PrepareEnvironment(
+            async for _ in EnvironmentServiceStub(channel).PrepareEnvironment(
                 PrepareEnvironmentRequest(name=name)
             ):
                 pass

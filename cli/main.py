@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cli import legacy
 from cli.commands.check import cancel, check, results, runs, watch
+from cli.commands.env import env
 from cli.commands.lint import lint
 from cli.commands.reading import key, list_entities, show, sync
 from cli.commands.search import search
@@ -64,6 +65,7 @@ for _command in (
     sparql,
     key,
     sync,
+    env,
 ):
     ackrep.add_command(_command)
 

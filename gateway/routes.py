@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from ackrep.catalog.v1 import catalog_pb2, content_pb2, ontology_pb2, search_pb2
-from ackrep.runner.v1 import runner_pb2
-from ackrep.scheduler.v1 import scheduler_pb2
+from ackrep.runner.v1 import document_pb2, environment_pb2, runner_pb2
+from ackrep.scheduler.v1 import comparison_pb2, promotion_pb2, scheduler_pb2
 from gateway import paths
 
 SERVICES: dict[str, Sequence[ServiceDescriptor]] = {
@@ -20,8 +20,16 @@ SERVICES: dict[str, Sequence[ServiceDescriptor]] = {
         ontology_pb2.DESCRIPTOR.services_by_name["OntologyService"],
         content_pb2.DESCRIPTOR.services_by_name["ContentService"],
     ),
-    "scheduler": (scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"],),
-    "runner": (runner_pb2.DESCRIPTOR.services_by_name["RunnerService"],),
+    "scheduler": (
+        scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"],
+        comparison_pb2.DESCRIPTOR.services_by_name["ComparisonService"],
+        promotion_pb2.DESCRIPTOR.services_by_name["PromotionService"],
+    ),
+    "runner": (
+        runner_pb2.DESCRIPTOR.services_by_name["RunnerService"],
+        environment_pb2.DESCRIPTOR.services_by_name["EnvironmentService"],
+        document_pb2.DESCRIPTOR.services_by_name["DocumentService"],
+    ),
 }
 """The gRPC services of each peer behind the gateway, by the name of its setting."""
 

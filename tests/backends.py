@@ -5,13 +5,13 @@ import os
 import tarfile
 from collections.abc import Mapping
 
-from services.runner.container_backend import ContainerBackend
-from services.runner.containers import Bounds
+from services.runner.engine.containers import Bounds
 from services.runner.environments import Environments
-from services.runner.outcome import Event, LogEvent, Outcome, ResultEvent
-from services.runner.plan import Folder, plan_of
 from services.runner.ports import Backend, Workplace
-from services.runner.session import Limits, Tree
+from services.runner.sessions.outcome import Event, LogEvent, Outcome, ResultEvent
+from services.runner.sessions.plan import Folder, plan_of
+from services.runner.sessions.session import Limits, Tree
+from services.runner.workplaces.containers import ContainerBackend
 from tests.engine import engine_or_reason
 from tests.requirements import need
 

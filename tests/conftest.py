@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runner.containers import Engine
+from services.runner.engine.containers import Engine
 from tests.engine import engine_or_reason
 from tests.nats_servers import NatsServer, running_nats
 from tests.postgres import PostgresServer, ProgramsMissingError, postgres_server

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from services.errors import UnavailableError
-from services.runner.containers import Engine, find_engine
+from services.runner.engine.containers import Engine, find_engine
 
 BARE_DOCKERFILE = """FROM debian:bookworm-slim
 RUN command -v python3 >/dev/null || \\

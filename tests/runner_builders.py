@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ackrep.scheduler.v1 import check_pb2
-from services.runner.attempt import Surroundings
-from services.runner.domain import Assignment, CheckLimits, Definition, PoolPolicy
+from services.runner.checks.attempt import Surroundings
+from services.runner.checks.slots import Slots
+from services.runner.checks.trees import TreeCache
+from services.runner.checks.worker import Worker
+from services.runner.domain.attempts import Assignment, CheckLimits
+from services.runner.domain.environments import Definition
+from services.runner.domain.workplaces import PoolPolicy
 from services.runner.environments import Environments
 from services.runner.memory import (
     MemoryBackend,
@@ -18,11 +23,8 @@ from services.runner.memory import (
     MemoryJobs,
     MemoryRepository,
 )
-from services.runner.pool import Pool
 from services.runner.ports import ClosureFolder, Registration
-from services.runner.slots import Slots
-from services.runner.trees import TreeCache
-from services.runner.worker import Worker
+from services.runner.workplaces.pool import Pool
 
 MODEL = {
     "metadata.yml": b"key: MODEL\n",

@@ -15,7 +15,7 @@ from pathlib import Path
 import grpc
 from google.protobuf import json_format
 
-from ackrep.runner.v1 import runner_pb2_grpc
+from ackrep.runner.v1 import environment_pb2_grpc, runner_pb2_grpc
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
 from services import rpc
 from tests.nats_servers import NatsServer, running_nats
@@ -93,6 +93,12 @@ class System:
         """A client of the runner."""
         async with self._dial("runner") as channel:
             yield runner_pb2_grpc.RunnerServiceStub(channel)
+
+    @contextlib.asynccontextmanager
+    async def environments(self) -> AsyncIterator[environment_pb2_grpc.EnvironmentServiceStub]:
+        """A client of the runner's environments."""
+        async with self._dial("runner") as channel:
+            yield environment_pb2_grpc.EnvironmentServiceStub(channel)
 
     def _dial(self, name: str) -> grpc.aio.Channel:
         return rpc.dial(f"127.0.0.1:{self.ports[name]}", token=self.nats.token)

@@ -9,29 +9,30 @@ from collections.abc import AsyncIterator
 
 import grpc
 
-from ackrep.runner.v1 import runner_pb2_grpc
+from ackrep.runner.v1 import environment_pb2_grpc, runner_pb2_grpc
 from services import bus, lifetime, logs, rpc
 from services import settings as setting
 from services.errors import Error, InvalidArgumentError, UnavailableError
-from services.runner import runtime_bundle
 from services.runner.app import RunnerApp
-from services.runner.attempt import Surroundings
-from services.runner.audit import Audit
-from services.runner.dispatch import CatalogRepository, SchedulerDispatch
-from services.runner.domain import PoolPolicy
+from services.runner.checks.attempt import Surroundings
+from services.runner.checks.audit import Audit
+from services.runner.checks.dispatch import CatalogRepository, SchedulerDispatch
+from services.runner.checks.jobs import NatsEvents, NatsJobs
+from services.runner.checks.slots import Slots
+from services.runner.checks.trees import TreeCache
+from services.runner.checks.worker import Worker
+from services.runner.domain.workplaces import PoolPolicy
 from services.runner.environments import Environments
-from services.runner.jobs import NatsEvents, NatsJobs
-from services.runner.pool import Pool
 from services.runner.ports import Backend, Registration
-from services.runner.servicer import RunnerServicer
+from services.runner.servicer.environments import EnvironmentServicer
+from services.runner.servicer.runner import RunnerServicer
+from services.runner.sessions import bundle
 from services.runner.settings import Settings
-from services.runner.slots import Slots
-from services.runner.trees import TreeCache
-from services.runner.worker import Worker
+from services.runner.workplaces.pool import Pool
 
 log = logging.getLogger(__name__)
 
-_NAME = "ackrep.runner.v1.RunnerService"
+_SERVICES = ("ackrep.runner.v1.RunnerService", "ackrep.runner.v1.EnvironmentService")
 
 
 def main() -> None:
@@ -98,7 +99,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 pool=settings.pool,
                 slots=settings.slot_count,
                 backend=backend.name,
-                runtime_version=runtime_bundle.version(),
+                runtime_version=bundle.version(),
                 host=socket.gethostname(),
             ),
             slots=slots,
@@ -106,14 +107,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         app = RunnerApp(
             worker=worker, pool=pool, backend=backend, environments=environments, audit=audit
         )
+
+        def register(server: grpc.aio.Server) -> None:
+            runner_pb2_grpc.add_RunnerServiceServicer_to_server(RunnerServicer(app), server)
+            environment_pb2_grpc.add_EnvironmentServiceServicer_to_server(
+                EnvironmentServicer(app), server
+            )
+
         await stack.enter_async_context(
             rpc.serving(
                 address=settings.address,
                 token=settings.token,
-                register=lambda server: runner_pb2_grpc.add_RunnerServiceServicer_to_server(
-                    RunnerServicer(app), server
-                ),
-                services=[_NAME],
+                register=register,
+                services=_SERVICES,
             )
         )
         async with _running(worker, pool, app, audit, settings):
@@ -176,8 +182,8 @@ async def choose_backend(settings: Settings, *, incarnation: str) -> Backend:
     if settings.backend == "process":
         return await _processes(settings, reason="asked for by the settings")
     # Imported late: docker-py alone costs 0.2 s, which the process backend need not wait for.
-    from services.runner.container_backend import ContainerBackend  # noqa: PLC0415
-    from services.runner.containers import Bounds, find_engine  # noqa: PLC0415
+    from services.runner.engine.containers import Bounds, find_engine  # noqa: PLC0415
+    from services.runner.workplaces.containers import ContainerBackend  # noqa: PLC0415
 
     try:
         engine = await asyncio.to_thread(find_engine)
@@ -207,7 +213,7 @@ async def choose_backend(settings: Settings, *, incarnation: str) -> Backend:
 
 
 async def _processes(settings: Settings, *, reason: str) -> Backend:
-    from services.runner.processes import ProcessBackend  # noqa: PLC0415  # not needed with Docker
+    from services.runner.workplaces.processes import ProcessBackend  # noqa: PLC0415  # not needed with Docker
 
     backend = ProcessBackend(settings.state_folder, reason=reason)
     if removed := await backend.sweep():

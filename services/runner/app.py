@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from services.errors import EnvironmentUnavailableError, NotFoundError
-from services.runner.audit import Audit
-from services.runner.domain import Definition
+from services.runner.checks.audit import Audit
+from services.runner.checks.worker import Worker
+from services.runner.domain.environments import Definition
 from services.runner.environments import Environments
-from services.runner.pool import Pool
 from services.runner.ports import Backend, Registration
 from services.runner.statuses import EnvironmentStatus, PlaceStatus
-from services.runner.worker import Worker
+from services.runner.workplaces.pool import Pool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from services.errors import EnvironmentUnavailableError, InvalidArgumentError
-from services.runner.domain import Definition, require_environment_name
+from services.runner.domain.environments import Definition, require_environment_name
 
 _FIELDS = {
     "name",

@@ -12,18 +12,13 @@ from services.errors import (
     StaleAttemptError,
     UnavailableError,
 )
-from services.runner.domain import (
-    Answers,
-    Assignment,
-    Definition,
-    Directive,
-    Report,
-    WorkplaceInfo,
-)
-from services.runner.outcome import Event, Outcome, ResultEvent, Verdict
-from services.runner.plan import Plan
+from services.runner.domain.attempts import Answers, Assignment, Directive, Report
+from services.runner.domain.environments import Definition
+from services.runner.domain.workplaces import WorkplaceInfo
 from services.runner.ports import ClosureFolder, Progress, Registration, TreePart
-from services.runner.session import Limits, SessionBrokenError, Tree
+from services.runner.sessions.outcome import Event, Outcome, ResultEvent, Verdict
+from services.runner.sessions.plan import Plan
+from services.runner.sessions.session import Limits, SessionBrokenError, Tree
 
 Script = Callable[[Plan, Sequence[Tree]], Sequence[Event]]
 """What happens in a workplace: the events of one check."""

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
-from services.runner.domain import Answers, Assignment, Definition, Report, WorkplaceInfo
-from services.runner.outcome import Event
-from services.runner.plan import Plan
-from services.runner.session import Limits, Tree
+from services.runner.domain.attempts import Answers, Assignment, Report
+from services.runner.domain.environments import Definition
+from services.runner.domain.workplaces import WorkplaceInfo
+from services.runner.sessions.outcome import Event
+from services.runner.sessions.plan import Plan
+from services.runner.sessions.session import Limits, Tree
 
 Progress = Callable[[str, float | None], None]
 """Told what is being prepared, for people, and the part done (0 to 1, None where unknown).

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.runner.domain import WorkplaceInfo
+from services.runner.domain.workplaces import WorkplaceInfo
 
 
 @dataclass(frozen=True, kw_only=True)

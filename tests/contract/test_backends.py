@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from services.errors import EnvironmentUnavailableError
-from services.runner.conformance import TOP_RUNG
-from services.runner.container_backend import ContainerBackend
 from services.runner.environments import Environments
-from services.runner.outcome import FileEvent, Verdict
 from services.runner.ports import Backend
-from services.runner.processes import ProcessBackend
-from services.runner.session import HarnessSession, Limits, SessionBrokenError
+from services.runner.sessions.outcome import FileEvent, Verdict
+from services.runner.sessions.session import HarnessSession, Limits, SessionBrokenError
+from services.runner.workplaces.conformance import TOP_RUNG
+from services.runner.workplaces.containers import ContainerBackend
+from services.runner.workplaces.processes import ProcessBackend
 from tests.backends import MEMORY, containers, opened, output, quiet, run
 
 

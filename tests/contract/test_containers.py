@@ -8,14 +8,14 @@ import docker
 import pytest
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
-from services.runner.conformance import TOP_RUNG
-from services.runner.container_backend import ContainerBackend
-from services.runner.containers import Bounds, Engine
-from services.runner.domain import CAPABILITIES, PoolPolicy
+from services.runner.domain.workplaces import CAPABILITIES, PoolPolicy
+from services.runner.engine.containers import Bounds, Engine
 from services.runner.environments import Environments
-from services.runner.outcome import Verdict
-from services.runner.pool import Pool
-from services.runner.session import Limits, SessionBrokenError
+from services.runner.sessions.outcome import Verdict
+from services.runner.sessions.session import Limits, SessionBrokenError
+from services.runner.workplaces.conformance import TOP_RUNG
+from services.runner.workplaces.containers import ContainerBackend
+from services.runner.workplaces.pool import Pool
 from tests.backends import MEMORY, containers, opened, output, quiet, run
 from tests.engine import engine_or_reason, write_bare_environment
 from tests.requirements import need

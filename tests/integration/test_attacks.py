@@ -18,8 +18,8 @@ import pytest_asyncio
 
 from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
 from ackrep.scheduler.v1 import check_pb2
-from services.runner.conformance import TOP_RUNG
-from services.runner.containers import RUNNER_LABEL
+from services.runner.engine.containers import RUNNER_LABEL
+from services.runner.workplaces.conformance import TOP_RUNG
 from tests.engine import engine_or_reason, write_bare_environment
 from tests.hostile_entities import FINE, HOSTILE, MARK, PORT, key_of, write_repository
 from tests.requirements import need

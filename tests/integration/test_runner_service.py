@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ackrep.runner.v1 import runner_pb2
+from ackrep.runner.v1 import environment_pb2, runner_pb2
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
 from tests.engine import engine_or_reason, write_bare_environment
 from tests.requirements import need
@@ -172,8 +172,9 @@ async def test_the_runner_shows_what_it_does(system: System) -> None:
         found = await runner.GetRunner(runner_pb2.GetRunnerRequest(name="runners/-"))
         assert 2 == found.slots
         assert {"environments/bare_environment"} == {w.environment for w in found.workplaces}
-        listed = await runner.ListEnvironments(runner_pb2.ListEnvironmentsRequest())
-        assert [runner_pb2.Environment.STATE_READY] == [e.state for e in listed.environments]
+    async with system.environments() as environments:
+        listed = await environments.ListEnvironments(environment_pb2.ListEnvironmentsRequest())
+        assert [environment_pb2.Environment.STATE_READY] == [e.state for e in listed.environments]
 
 
 async def _started(scheduler: Scheduler, entity: str) -> check_pb2.Check:

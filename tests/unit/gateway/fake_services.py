@@ -17,7 +17,7 @@ from ackrep.catalog.v1 import (
     ontology_pb2_grpc,
     search_pb2_grpc,
 )
-from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
+from ackrep.runner.v1 import environment_pb2, environment_pb2_grpc, runner_pb2, runner_pb2_grpc
 from ackrep.scheduler.v1 import scheduler_pb2_grpc
 from services import rpc
 from tests.unit.gateway.fake_catalog import FakeCatalog
@@ -29,7 +29,9 @@ from tests.unit.gateway.fake_search import FakeSearch
 TOKEN = "a-token-of-tests"
 
 
-class FakeRunner(runner_pb2_grpc.RunnerServiceServicer):
+class FakeRunner(
+    runner_pb2_grpc.RunnerServiceServicer, environment_pb2_grpc.EnvironmentServiceServicer
+):
     """Answers for itself."""
 
     async def GetRunner(self, request: Any, context: Any) -> runner_pb2.Runner:
@@ -37,15 +39,15 @@ class FakeRunner(runner_pb2_grpc.RunnerServiceServicer):
 
     async def ListEnvironments(
         self, request: Any, context: Any
-    ) -> runner_pb2.ListEnvironmentsResponse:
-        return runner_pb2.ListEnvironmentsResponse()
+    ) -> environment_pb2.ListEnvironmentsResponse:
+        return environment_pb2.ListEnvironmentsResponse()
 
     async def PrepareEnvironment(
         self, request: Any, context: Any
-    ) -> AsyncIterator[runner_pb2.PrepareEnvironmentResponse]:
-        yield runner_pb2.PrepareEnvironmentResponse(message="step 1 of 2", fraction=0.5)
-        yield runner_pb2.PrepareEnvironmentResponse(
-            environment=runner_pb2.Environment(name=request.name, state="STATE_READY")  # type: ignore[arg-type]
+    ) -> AsyncIterator[environment_pb2.PrepareEnvironmentResponse]:
+        yield environment_pb2.PrepareEnvironmentResponse(message="step 1 of 2", fraction=0.5)
+        yield environment_pb2.PrepareEnvironmentResponse(
+            environment=environment_pb2.Environment(name=request.name, state="STATE_READY")  # type: ignore[arg-type]
         )
 
     async def DrainRunner(self, request: Any, context: Any) -> runner_pb2.Runner:
@@ -78,6 +80,7 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
         ontology_pb2_grpc.add_OntologyServiceServicer_to_server(ontology, server)
         scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server(scheduler, server)
         runner_pb2_grpc.add_RunnerServiceServicer_to_server(runner, server)
+        environment_pb2_grpc.add_EnvironmentServiceServicer_to_server(runner, server)
 
     async with rpc.serving(
         address="127.0.0.1:0",

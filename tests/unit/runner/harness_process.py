@@ -11,16 +11,16 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.runner import runtime_bundle
-from services.runner.outcome import (
+from services.runner.sessions import bundle
+from services.runner.sessions.outcome import (
     FileEvent,
     LogEvent,
     Outcome,
     PhaseEvent,
     ResultEvent,
 )
-from services.runner.plan import Folder, Plan, plan_of
-from services.runner.session import HarnessConfig, HarnessSession, Limits, Tree
+from services.runner.sessions.plan import Folder, Plan, plan_of
+from services.runner.sessions.session import HarnessConfig, HarnessSession, Limits, Tree
 
 EVALUATE = """
 from ackrep_core import ResultContainer
@@ -82,7 +82,7 @@ async def harness(
     folder = Path(tempfile.mkdtemp(prefix="ackrep-harness-"))
     folder.chmod(0o755)  # open to all, so that as root each check can get a user of its own
     process = await asyncio.create_subprocess_exec(
-        *runtime_bundle.command(python, str(folder / "run")),
+        *bundle.command(python, str(folder / "run")),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

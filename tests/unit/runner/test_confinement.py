@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from services.runner.outcome import Verdict
 from services.runner.runtime.harness import (
     calls,
     confinement,
@@ -20,7 +19,8 @@ from services.runner.runtime.harness import (
     trial,
     verdicts,
 )
-from services.runner.session import Limits
+from services.runner.sessions.outcome import Verdict
+from services.runner.sessions.session import Limits
 from tests.requirements import need
 from tests.unit.runner.harness_process import check, harness, model
 

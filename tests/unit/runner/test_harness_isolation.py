@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.runner.outcome import LogEvent, Verdict
-from services.runner.session import HarnessSession, Limits, SessionBrokenError
+from services.runner.sessions.outcome import LogEvent, Verdict
+from services.runner.sessions.session import HarnessSession, Limits, SessionBrokenError
 from tests.requirements import need
 from tests.unit.runner.harness_process import check, harness, model
 

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from collections.abc import Iterator
 
-from services.runner.outcome import LogEvent, Outcome, ResultEvent, Verdict
-from services.runner.session import Limits, Tree
+from services.runner.sessions.outcome import LogEvent, Outcome, ResultEvent, Verdict
+from services.runner.sessions.session import Limits, Tree
 from tests.unit.runner.harness_process import check, harness, model
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from services.runner import runtime_bundle
-from services.runner.outcome import OutcomeError, Verdict, outcome_of
 from services.runner.runtime.harness import frames, results, tracebacks, verdicts
 from services.runner.runtime.harness.output import Output
+from services.runner.sessions import bundle
+from services.runner.sessions.outcome import OutcomeError, Verdict, outcome_of
 
-RUNTIME = Path(runtime_bundle.__file__).parent / "runtime"
+RUNTIME = Path(bundle.__file__).parent / "runtime"
 
 
 def test_runtime_is_written_for_the_oldest_python() -> None:
@@ -27,10 +27,10 @@ def test_runtime_is_written_for_the_oldest_python() -> None:
 
 def test_bundle_is_the_same_for_the_same_sources() -> None:
     """The zip depends on contents alone, and holds all that is imported in an environment."""
-    first = runtime_bundle.bundle()
-    runtime_bundle.bundle.cache_clear()
-    assert first == runtime_bundle.bundle()
-    assert 64 == len(runtime_bundle.version())
+    first = bundle.bundle()
+    bundle.bundle.cache_clear()
+    assert first == bundle.bundle()
+    assert 64 == len(bundle.version())
     names = zipfile.ZipFile(io.BytesIO(first)).namelist()
     assert {
         "boot/ackrep_harness/supervisor.py",

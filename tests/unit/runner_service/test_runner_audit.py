@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from services.runner.audit import Audit, Sample, differences
-from services.runner.domain import PoolPolicy
+from services.runner.checks.audit import Audit, Sample, differences
+from services.runner.domain.workplaces import PoolPolicy
 from services.runner.memory import MemoryBackend
-from services.runner.outcome import Event, Number, Outcome, ResultEvent, Verdict
-from services.runner.plan import Folder, Plan, plan_of
-from services.runner.pool import Pool
-from services.runner.session import Limits, Tree
+from services.runner.sessions.outcome import Event, Number, Outcome, ResultEvent, Verdict
+from services.runner.sessions.plan import Folder, Plan, plan_of
+from services.runner.sessions.session import Limits, Tree
+from services.runner.workplaces.pool import Pool
 from tests.runner_builders import definition, until
 
 PLAN = plan_of("MODEL", [Folder(key="MODEL", type="system_model", path="m")])

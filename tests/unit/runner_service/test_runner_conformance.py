@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.runner.conformance import TOP_RUNG, degradations, faults, outdated
+from services.runner.workplaces.conformance import TOP_RUNG, degradations, faults, outdated
 
 FINE = {
     "interfaces": [],

@@ -5,19 +5,17 @@ from pathlib import Path
 import pytest
 
 from services.errors import InvalidArgumentError
-from services.runner.domain import (
-    Artefact,
+from services.runner.domain.attempts import Artefact, remarks_of
+from services.runner.domain.environments import require_environment_name
+from services.runner.domain.undeclared import declaration, undeclared
+from services.runner.domain.workplaces import (
     PoolPolicy,
     WorkplaceInfo,
-    declaration,
     reason_to_retire,
-    remarks_of,
-    require_environment_name,
     uid_range,
-    undeclared,
     workplace_name,
 )
-from services.runner.outcome import Cleanliness, Outcome, Verdict
+from services.runner.sessions.outcome import Cleanliness, Outcome, Verdict
 
 INFO = WorkplaceInfo(
     id="w", environment="e", environment_digest="sha256:1", confinement="container+uid"

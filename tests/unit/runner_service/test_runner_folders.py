@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runner.processes import WorkFolder, remove_stale
+from services.runner.workplaces.processes import WorkFolder, remove_stale
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def test_what_a_killed_runner_left_is_removed() -> None:
     """The lock ends with its process, however that ended, and with it the folder's right to be."""
     code = (
         "import os, tempfile, sys; tempfile.tempdir = sys.argv[1]\n"
-        "from services.runner.processes import WorkFolder\n"
+        "from services.runner.workplaces.processes import WorkFolder\n"
         "work = WorkFolder(); (work.path / 'data').mkdir(); print(work.path, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )

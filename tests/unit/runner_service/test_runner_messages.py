@@ -5,15 +5,16 @@ from datetime import timedelta
 from google.protobuf.duration_pb2 import Duration
 
 from ackrep.scheduler.v1 import check_pb2, dispatch_pb2
-from services.runner.domain import Artefact, CheckLimits, Report, WorkplaceInfo
-from services.runner.messages import (
+from services.runner.checks.messages import (
     VERDICTS,
     assignment_of,
     duration_of,
     quantities_of,
     result_of,
 )
-from services.runner.outcome import Cleanliness, Number, Outcome, Usage, Verdict
+from services.runner.domain.attempts import Artefact, CheckLimits, Report
+from services.runner.domain.workplaces import WorkplaceInfo
+from services.runner.sessions.outcome import Cleanliness, Number, Outcome, Usage, Verdict
 from tests.runner_builders import assignment
 
 

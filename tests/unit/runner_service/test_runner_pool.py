@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
-from services.runner.domain import Definition, PoolPolicy
+from services.runner.domain.environments import Definition
+from services.runner.domain.workplaces import PoolPolicy
 from services.runner.memory import MemoryBackend, MemoryWorkplace
-from services.runner.outcome import Cleanliness
-from services.runner.pool import Pool
+from services.runner.sessions.outcome import Cleanliness
+from services.runner.workplaces.pool import Pool
 from tests.runner_builders import definition, until
 
 

@@ -1,4 +1,4 @@
-"""`RunnerService` over real gRPC."""
+"""`RunnerService` and `EnvironmentService` over real gRPC."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -7,12 +7,18 @@ from pathlib import Path
 import grpc
 import pytest
 
-from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
+from ackrep.runner.v1 import (
+    environment_pb2,
+    environment_pb2_grpc,
+    runner_pb2,
+    runner_pb2_grpc,
+)
 from services import rpc
 from services.errors import EnvironmentUnavailableError
 from services.runner.app import RunnerApp
 from services.runner.environments import Environments
-from services.runner.servicer import RunnerServicer
+from services.runner.servicer.environments import EnvironmentServicer
+from services.runner.servicer.runner import RunnerServicer
 from tests.runner_builders import SmallRunner, small_runner, write_definition
 
 
@@ -26,13 +32,18 @@ async def served(folder: Path) -> AsyncIterator[tuple[SmallRunner, grpc.aio.Chan
             backend=runner.backend,
             environments=Environments([folder / "environments"]),
         )
+
+        def register(server: grpc.aio.Server) -> None:
+            runner_pb2_grpc.add_RunnerServiceServicer_to_server(RunnerServicer(app), server)
+            environment_pb2_grpc.add_EnvironmentServiceServicer_to_server(
+                EnvironmentServicer(app), server
+            )
+
         async with (
             rpc.serving(
                 address="127.0.0.1:0",
                 token="t",
-                register=lambda server: runner_pb2_grpc.add_RunnerServiceServicer_to_server(
-                    RunnerServicer(app), server
-                ),
+                register=register,
                 services=[],
             ) as port,
             rpc.dial(f"127.0.0.1:{port}", token="t") as channel,
@@ -43,19 +54,20 @@ async def served(folder: Path) -> AsyncIterator[tuple[SmallRunner, grpc.aio.Chan
 async def test_the_runner_and_its_workplaces(tmp_path: Path) -> None:
     """Preparing makes an environment ready and warm; the runner then shows the workplace."""
     async with served(tmp_path) as (_, channel):
-        stub = runner_pb2_grpc.RunnerServiceStub(channel)
-        listed = await stub.ListEnvironments(runner_pb2.ListEnvironmentsRequest())
-        assert [runner_pb2.Environment.STATE_ABSENT] == [e.state for e in listed.environments]
+        stub = environment_pb2_grpc.EnvironmentServiceStub(channel)
+        listed = await stub.ListEnvironments(environment_pb2.ListEnvironmentsRequest())
+        assert [environment_pb2.Environment.STATE_ABSENT] == [e.state for e in listed.environments]
         steps = [
             step
             async for step in stub.PrepareEnvironment(
-                runner_pb2.PrepareEnvironmentRequest(name="environments/demo_environment")
+                environment_pb2.PrepareEnvironmentRequest(name="environments/demo_environment")
             )
         ]
         assert "building demo_environment" == steps[0].message
-        assert runner_pb2.Environment.STATE_READY == steps[-1].environment.state
+        assert environment_pb2.Environment.STATE_READY == steps[-1].environment.state
         assert "sha256:1" == steps[-1].environment.digest
-        runner = await stub.GetRunner(runner_pb2.GetRunnerRequest(name="runners/-"))
+        runners = runner_pb2_grpc.RunnerServiceStub(channel)
+        runner = await runners.GetRunner(runner_pb2.GetRunnerRequest(name="runners/-"))
         assert "runners/r" == runner.name
         (workplace,) = runner.workplaces
         assert ("idle", "environments/demo_environment") == (workplace.state, workplace.environment)
@@ -66,12 +78,12 @@ async def test_pages_of_environments(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, channel):
         for name in ("a_environment", "z_environment"):
             write_definition(tmp_path / "environments", name)
-        stub = runner_pb2_grpc.RunnerServiceStub(channel)
+        stub = environment_pb2_grpc.EnvironmentServiceStub(channel)
         names = []
         token = ""
         while True:
             page = await stub.ListEnvironments(
-                runner_pb2.ListEnvironmentsRequest(page_size=2, page_token=token)
+                environment_pb2.ListEnvironmentsRequest(page_size=2, page_token=token)
             )
             names.append([one.name for one in page.environments])
             token = page.next_page_token
@@ -92,9 +104,11 @@ async def test_what_cannot_be_prepared(tmp_path: Path, name: str, code: grpc.Sta
     """An unknown environment is not found; one that cannot be had says why."""
     async with served(tmp_path) as (runner, channel):
         runner.backend.failure = EnvironmentUnavailableError("asks for Python ==2.7")
-        stub = runner_pb2_grpc.RunnerServiceStub(channel)
+        stub = environment_pb2_grpc.EnvironmentServiceStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            async for _ in stub.PrepareEnvironment(runner_pb2.PrepareEnvironmentRequest(name=name)):
+            async for _ in stub.PrepareEnvironment(
+                environment_pb2.PrepareEnvironmentRequest(name=name)
+            ):
                 pass
         assert code == caught.value.code()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.errors import NotFoundError, ResourceExhaustedError, UnavailableError
+from services.runner.checks.trees import TreeCache, TreeWriter, keys_of
 from services.runner.memory import MemoryRepository
 from services.runner.ports import TreePart
-from services.runner.trees import TreeCache, TreeWriter, keys_of
 from tests.runner_builders import MODEL, OTHER, folder_of_trees, git_tree, repository
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from services.errors import EnvironmentUnavailableError
-from services.runner.domain import Definition
+from services.runner.domain.environments import Definition
 from services.runner.environments import Environments
-from services.runner.processes import ProcessBackend
-from services.runner.virtualenvs import VirtualEnvironments
+from services.runner.workplaces.processes import ProcessBackend
+from services.runner.workplaces.virtualenvs import VirtualEnvironments
 from tests.engine import write_bare_environment
 
 

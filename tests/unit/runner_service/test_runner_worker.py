@@ -10,8 +10,8 @@ from typing import Any
 
 from ackrep.scheduler.v1 import check_pb2
 from services.errors import ArtefactMissingError, EnvironmentUnavailableError
-from services.runner.domain import Assignment, Directive, Report
-from services.runner.outcome import (
+from services.runner.domain.attempts import Assignment, Directive, Report
+from services.runner.sessions.outcome import (
     Event,
     FileEvent,
     LogEvent,
@@ -20,8 +20,8 @@ from services.runner.outcome import (
     ResultEvent,
     Verdict,
 )
-from services.runner.plan import Plan
-from services.runner.session import Tree
+from services.runner.sessions.plan import Plan
+from services.runner.sessions.session import Tree
 from tests.runner_builders import assignment, small_runner, until, write_definition
 
 PLOT = b"\x89PNG"

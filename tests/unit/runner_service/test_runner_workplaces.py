@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from services.runner.domain import WorkplaceInfo
-from services.runner.outcome import Event, ResultEvent, Verdict
-from services.runner.plan import Folder, plan_of
-from services.runner.session import Limits, SessionBrokenError
-from services.runner.workplaces import HarnessWorkplace
+from services.runner.domain.workplaces import WorkplaceInfo
+from services.runner.sessions.outcome import Event, ResultEvent, Verdict
+from services.runner.sessions.plan import Folder, plan_of
+from services.runner.sessions.session import Limits, SessionBrokenError
+from services.runner.workplaces.harnessed import HarnessWorkplace
 
 
 class BrokenSession:

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61\x63krep/runner/v1/runner.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\x91\x02\n\x06Runner\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x16\n\x0e\x62\x61\x63kend_reason\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x05\x12\x0e\n\x06\x63hecks\x18\x06 \x03(\t\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\x12\x17\n\x0fruntime_version\x18\x08 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\t \x01(\t\x12/\n\nworkplaces\x18\n \x03(\x0b\x32\x1b.ackrep.runner.v1.Workplace\x12\x0e\n\x06\x61udits\x18\x0b \x01(\x03\x12\x19\n\x11\x61udit_differences\x18\x0c \x03(\t\"\xb3\x01\n\tWorkplace\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x1a\n\x12\x65nvironment_digest\x18\x03 \x01(\t\x12\x13\n\x0b\x63onfinement\x18\x04 \x01(\t\x12\x12\n\nchecks_run\x18\x05 \x01(\x05\x12\r\n\x05state\x18\x06 \x01(\t\x12\x31\n\x0estart_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xf0\x01\n\x0b\x45nvironment\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.ackrep.runner.v1.Environment.State\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0e\n\x06python\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"h\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ABSENT\x10\x01\x12\x13\n\x0fSTATE_PREPARING\x10\x02\x12\x0f\n\x0bSTATE_READY\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\"&\n\x10GetRunnerRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"@\n\x17ListEnvironmentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x18ListEnvironmentsResponse\x12\x33\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32\x1d.ackrep.runner.v1.Environment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x19PrepareEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x85\x01\n\x1aPrepareEnvironmentResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0b\x32\x1d.ackrep.runner.v1.EnvironmentB\x0b\n\t_fraction\"(\n\x12\x44rainRunnerRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x32\x96\x04\n\rRunnerService\x12g\n\tGetRunner\x12\".ackrep.runner.v1.GetRunnerRequest\x1a\x18.ackrep.runner.v1.Runner\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=runners/*}\x12\x83\x01\n\x10ListEnvironments\x12).ackrep.runner.v1.ListEnvironmentsRequest\x1a*.ackrep.runner.v1.ListEnvironmentsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/environments\x12\x9f\x01\n\x12PrepareEnvironment\x12+.ackrep.runner.v1.PrepareEnvironmentRequest\x1a,.ackrep.runner.v1.PrepareEnvironmentResponse\",\x82\xd3\xe4\x93\x02&\"!/v1/{name=environments/*}:prepare:\x01*0\x01\x12t\n\x0b\x44rainRunner\x12$.ackrep.runner.v1.DrainRunnerRequest\x1a\x18.ackrep.runner.v1.Runner\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=runners/*}:drain:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61\x63krep/runner/v1/runner.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\x91\x02\n\x06Runner\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x16\n\x0e\x62\x61\x63kend_reason\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x05\x12\x0e\n\x06\x63hecks\x18\x06 \x03(\t\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\x12\x17\n\x0fruntime_version\x18\x08 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\t \x01(\t\x12/\n\nworkplaces\x18\n \x03(\x0b\x32\x1b.ackrep.runner.v1.Workplace\x12\x0e\n\x06\x61udits\x18\x0b \x01(\x03\x12\x19\n\x11\x61udit_differences\x18\x0c \x03(\t\"\xb3\x01\n\tWorkplace\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x1a\n\x12\x65nvironment_digest\x18\x03 \x01(\t\x12\x13\n\x0b\x63onfinement\x18\x04 \x01(\t\x12\x12\n\nchecks_run\x18\x05 \x01(\x05\x12\r\n\x05state\x18\x06 \x01(\t\x12\x31\n\x0estart_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"&\n\x10GetRunnerRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"(\n\x12\x44rainRunnerRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x32\xee\x01\n\rRunnerService\x12g\n\tGetRunner\x12\".ackrep.runner.v1.GetRunnerRequest\x1a\x18.ackrep.runner.v1.Runner\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=runners/*}\x12t\n\x0b\x44rainRunner\x12$.ackrep.runner.v1.DrainRunnerRequest\x1a\x18.ackrep.runner.v1.Runner\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=runners/*}:drain:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,42 +36,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RUNNER'].fields_by_name['name']._loaded_options = None
   _globals['_RUNNER'].fields_by_name['name']._serialized_options = b'\342A\001\010'
-  _globals['_ENVIRONMENT'].fields_by_name['name']._loaded_options = None
-  _globals['_ENVIRONMENT'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_GETRUNNERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETRUNNERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
-  _globals['_PREPAREENVIRONMENTREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_PREPAREENVIRONMENTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_DRAINRUNNERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DRAINRUNNERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_RUNNERSERVICE'].methods_by_name['GetRunner']._loaded_options = None
   _globals['_RUNNERSERVICE'].methods_by_name['GetRunner']._serialized_options = b'\202\323\344\223\002\026\022\024/v1/{name=runners/*}'
-  _globals['_RUNNERSERVICE'].methods_by_name['ListEnvironments']._loaded_options = None
-  _globals['_RUNNERSERVICE'].methods_by_name['ListEnvironments']._serialized_options = b'\202\323\344\223\002\022\022\020/v1/environments'
-  _globals['_RUNNERSERVICE'].methods_by_name['PrepareEnvironment']._loaded_options = None
-  _globals['_RUNNERSERVICE'].methods_by_name['PrepareEnvironment']._serialized_options = b'\202\323\344\223\002&\"!/v1/{name=environments/*}:prepare:\001*'
   _globals['_RUNNERSERVICE'].methods_by_name['DrainRunner']._loaded_options = None
   _globals['_RUNNERSERVICE'].methods_by_name['DrainRunner']._serialized_options = b'\202\323\344\223\002\037\"\032/v1/{name=runners/*}:drain:\001*'
   _globals['_RUNNER']._serialized_start=147
   _globals['_RUNNER']._serialized_end=420
   _globals['_WORKPLACE']._serialized_start=423
   _globals['_WORKPLACE']._serialized_end=602
-  _globals['_ENVIRONMENT']._serialized_start=605
-  _globals['_ENVIRONMENT']._serialized_end=845
-  _globals['_ENVIRONMENT_STATE']._serialized_start=741
-  _globals['_ENVIRONMENT_STATE']._serialized_end=845
-  _globals['_GETRUNNERREQUEST']._serialized_start=847
-  _globals['_GETRUNNERREQUEST']._serialized_end=885
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=887
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=951
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=953
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=1057
-  _globals['_PREPAREENVIRONMENTREQUEST']._serialized_start=1059
-  _globals['_PREPAREENVIRONMENTREQUEST']._serialized_end=1106
-  _globals['_PREPAREENVIRONMENTRESPONSE']._serialized_start=1109
-  _globals['_PREPAREENVIRONMENTRESPONSE']._serialized_end=1242
-  _globals['_DRAINRUNNERREQUEST']._serialized_start=1244
-  _globals['_DRAINRUNNERREQUEST']._serialized_end=1284
-  _globals['_RUNNERSERVICE']._serialized_start=1287
-  _globals['_RUNNERSERVICE']._serialized_end=1821
+  _globals['_GETRUNNERREQUEST']._serialized_start=604
+  _globals['_GETRUNNERREQUEST']._serialized_end=642
+  _globals['_DRAINRUNNERREQUEST']._serialized_start=644
+  _globals['_DRAINRUNNERREQUEST']._serialized_end=684
+  _globals['_RUNNERSERVICE']._serialized_start=687
+  _globals['_RUNNERSERVICE']._serialized_end=925
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,6 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -143,75 +142,6 @@ class Workplace(_message.Message):
 Global___Workplace: _TypeAlias = Workplace  # noqa: Y015
 
 @_typing.final
-class Environment(_message.Message):
-    """An environment that a runner can serve."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    class _State:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Environment._State.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        STATE_UNSPECIFIED: Environment._State.ValueType  # 0
-        """Not said."""
-        STATE_ABSENT: Environment._State.ValueType  # 1
-        """Has to be built or installed first."""
-        STATE_PREPARING: Environment._State.ValueType  # 2
-        """Is being built or installed."""
-        STATE_READY: Environment._State.ValueType  # 3
-        """Checks can start."""
-        STATE_FAILED: Environment._State.ValueType  # 4
-        """Cannot be had here; `message` says why."""
-
-    class State(_State, metaclass=_StateEnumTypeWrapper):
-        """Whether checks can start in it."""
-
-    STATE_UNSPECIFIED: Environment.State.ValueType  # 0
-    """Not said."""
-    STATE_ABSENT: Environment.State.ValueType  # 1
-    """Has to be built or installed first."""
-    STATE_PREPARING: Environment.State.ValueType  # 2
-    """Is being built or installed."""
-    STATE_READY: Environment.State.ValueType  # 3
-    """Checks can start."""
-    STATE_FAILED: Environment.State.ValueType  # 4
-    """Cannot be had here; `message` says why."""
-
-    NAME_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    DIGEST_FIELD_NUMBER: _builtins.int
-    PYTHON_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Resource name, `environments/{name}`."""
-    state: Global___Environment.State.ValueType
-    """Whether checks can start in it."""
-    digest: _builtins.str
-    """Image digest, or digest of the virtual environment; empty until ready."""
-    python: _builtins.str
-    """Python that it asks for, as a PEP 440 specifier."""
-    message: _builtins.str
-    """For people to read."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        state: Global___Environment.State.ValueType = ...,
-        digest: _builtins.str = ...,
-        python: _builtins.str = ...,
-        message: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "message", b"message", "name", b"name", "python", b"python", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Environment: _TypeAlias = Environment  # noqa: Y015
-
-@_typing.final
 class GetRunnerRequest(_message.Message):
     """Asks for the runner."""
 
@@ -232,116 +162,6 @@ class GetRunnerRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRunnerRequest: _TypeAlias = GetRunnerRequest  # noqa: Y015
-
-@_typing.final
-class ListEnvironmentsRequest(_message.Message):
-    """Asks for the environments."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """At most so many; 0 means 50, more than 500 is taken as 500."""
-    page_token: _builtins.str
-    """`next_page_token` of the page before."""
-    def __init__(
-        self,
-        *,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListEnvironmentsRequest: _TypeAlias = ListEnvironmentsRequest  # noqa: Y015
-
-@_typing.final
-class ListEnvironmentsResponse(_message.Message):
-    """The environments."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ENVIRONMENTS_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """Asks for the next page; empty at the end."""
-    @_builtins.property
-    def environments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Environment]:
-        """Ordered by name."""
-
-    def __init__(
-        self,
-        *,
-        environments: _abc.Iterable[Global___Environment] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["environments", b"environments", "next_page_token", b"next_page_token"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListEnvironmentsResponse: _TypeAlias = ListEnvironmentsResponse  # noqa: Y015
-
-@_typing.final
-class PrepareEnvironmentRequest(_message.Message):
-    """Asks to make an environment ready."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """`environments/{name}`."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___PrepareEnvironmentRequest: _TypeAlias = PrepareEnvironmentRequest  # noqa: Y015
-
-@_typing.final
-class PrepareEnvironmentResponse(_message.Message):
-    """What is being prepared; the last message carries the ready environment."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MESSAGE_FIELD_NUMBER: _builtins.int
-    FRACTION_FIELD_NUMBER: _builtins.int
-    ENVIRONMENT_FIELD_NUMBER: _builtins.int
-    message: _builtins.str
-    """For people to read, e.g. `step 3 of 9: pip install`."""
-    fraction: _builtins.float
-    """Part done, 0 to 1; absent where unknown."""
-    @_builtins.property
-    def environment(self) -> Global___Environment:
-        """The environment, in the last message."""
-
-    def __init__(
-        self,
-        *,
-        message: _builtins.str = ...,
-        fraction: _builtins.float | None = ...,
-        environment: Global___Environment | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fraction", b"_fraction", "environment", b"environment", "fraction", b"fraction"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fraction", b"_fraction", "environment", b"environment", "fraction", b"fraction", "message", b"message"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__fraction: _TypeAlias = _typing.Literal["fraction"]  # noqa: Y015
-    _WhichOneofArgType__fraction: _TypeAlias = _typing.Literal["_fraction", b"_fraction"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__fraction) -> _WhichOneofReturnType__fraction | None: ...
-
-Global___PrepareEnvironmentResponse: _TypeAlias = PrepareEnvironmentResponse  # noqa: Y015
 
 @_typing.final
 class DrainRunnerRequest(_message.Message):

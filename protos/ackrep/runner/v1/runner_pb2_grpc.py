@@ -40,16 +40,6 @@ class RunnerServiceStub:
                 request_serializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.GetRunnerRequest.SerializeToString,
                 response_deserializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.Runner.FromString,
                 _registered_method=True)
-        self.ListEnvironments = channel.unary_unary(
-                '/ackrep.runner.v1.RunnerService/ListEnvironments',
-                request_serializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.ListEnvironmentsRequest.SerializeToString,
-                response_deserializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.ListEnvironmentsResponse.FromString,
-                _registered_method=True)
-        self.PrepareEnvironment = channel.unary_stream(
-                '/ackrep.runner.v1.RunnerService/PrepareEnvironment',
-                request_serializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.PrepareEnvironmentRequest.SerializeToString,
-                response_deserializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.PrepareEnvironmentResponse.FromString,
-                _registered_method=True)
         self.DrainRunner = channel.unary_unary(
                 '/ackrep.runner.v1.RunnerService/DrainRunner',
                 request_serializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.DrainRunnerRequest.SerializeToString,
@@ -63,23 +53,6 @@ class RunnerServiceServicer:
 
     def GetRunner(self, request, context):
         """Gets what the runner is, what it holds and what it is doing.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListEnvironments(self, request, context):
-        """Lists the environments it can serve, and whether they are ready.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def PrepareEnvironment(self, request, context):
-        """Makes an environment ready (builds its image or virtual environment, starts what is kept
-        warm) and streams what happens. Returns at once where it is ready. Two callers share the work.
-        Fails with `NOT_FOUND` for an unknown environment, and `FAILED_PRECONDITION` if it cannot be
-        had here; the error says why.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,16 +72,6 @@ def add_RunnerServiceServicer_to_server(servicer, server):
                     servicer.GetRunner,
                     request_deserializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.GetRunnerRequest.FromString,
                     response_serializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.Runner.SerializeToString,
-            ),
-            'ListEnvironments': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListEnvironments,
-                    request_deserializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.ListEnvironmentsRequest.FromString,
-                    response_serializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.ListEnvironmentsResponse.SerializeToString,
-            ),
-            'PrepareEnvironment': grpc.unary_stream_rpc_method_handler(
-                    servicer.PrepareEnvironment,
-                    request_deserializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.PrepareEnvironmentRequest.FromString,
-                    response_serializer=ackrep_dot_runner_dot_v1_dot_runner__pb2.PrepareEnvironmentResponse.SerializeToString,
             ),
             'DrainRunner': grpc.unary_unary_rpc_method_handler(
                     servicer.DrainRunner,
@@ -144,60 +107,6 @@ class RunnerService:
             '/ackrep.runner.v1.RunnerService/GetRunner',
             ackrep_dot_runner_dot_v1_dot_runner__pb2.GetRunnerRequest.SerializeToString,
             ackrep_dot_runner_dot_v1_dot_runner__pb2.Runner.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListEnvironments(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/ackrep.runner.v1.RunnerService/ListEnvironments',
-            ackrep_dot_runner_dot_v1_dot_runner__pb2.ListEnvironmentsRequest.SerializeToString,
-            ackrep_dot_runner_dot_v1_dot_runner__pb2.ListEnvironmentsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def PrepareEnvironment(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
-            target,
-            '/ackrep.runner.v1.RunnerService/PrepareEnvironment',
-            ackrep_dot_runner_dot_v1_dot_runner__pb2.PrepareEnvironmentRequest.SerializeToString,
-            ackrep_dot_runner_dot_v1_dot_runner__pb2.PrepareEnvironmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,14 +18,6 @@ class RunnerServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRunner: _aio.UnaryUnaryMultiCallable[_runner_pb2.GetRunnerRequest, _runner_pb2.Runner]
     """Gets what the runner is, what it holds and what it is doing."""
-    ListEnvironments: _aio.UnaryUnaryMultiCallable[_runner_pb2.ListEnvironmentsRequest, _runner_pb2.ListEnvironmentsResponse]
-    """Lists the environments it can serve, and whether they are ready."""
-    PrepareEnvironment: _aio.UnaryStreamMultiCallable[_runner_pb2.PrepareEnvironmentRequest, _runner_pb2.PrepareEnvironmentResponse]
-    """Makes an environment ready (builds its image or virtual environment, starts what is kept
-    warm) and streams what happens. Returns at once where it is ready. Two callers share the work.
-    Fails with `NOT_FOUND` for an unknown environment, and `FAILED_PRECONDITION` if it cannot be
-    had here; the error says why.
-    """
     DrainRunner: _aio.UnaryUnaryMultiCallable[_runner_pb2.DrainRunnerRequest, _runner_pb2.Runner]
     """Takes no new checks, and returns when the ones it holds are finished."""
 
@@ -39,26 +31,6 @@ class RunnerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_runner_pb2.GetRunnerRequest, _abc.Awaitable[_runner_pb2.Runner]],
     ) -> _abc.Awaitable[_runner_pb2.Runner]:
         """Gets what the runner is, what it holds and what it is doing."""
-
-    @_abc_1.abstractmethod
-    def ListEnvironments(
-        self,
-        request: _runner_pb2.ListEnvironmentsRequest,
-        context: _aio.ServicerContext[_runner_pb2.ListEnvironmentsRequest, _abc.Awaitable[_runner_pb2.ListEnvironmentsResponse]],
-    ) -> _abc.Awaitable[_runner_pb2.ListEnvironmentsResponse]:
-        """Lists the environments it can serve, and whether they are ready."""
-
-    @_abc_1.abstractmethod
-    def PrepareEnvironment(
-        self,
-        request: _runner_pb2.PrepareEnvironmentRequest,
-        context: _aio.ServicerContext[_runner_pb2.PrepareEnvironmentRequest, _abc.AsyncIterator[_runner_pb2.PrepareEnvironmentResponse]],
-    ) -> _abc.AsyncIterator[_runner_pb2.PrepareEnvironmentResponse]:
-        """Makes an environment ready (builds its image or virtual environment, starts what is kept
-        warm) and streams what happens. Returns at once where it is ready. Two callers share the work.
-        Fails with `NOT_FOUND` for an unknown environment, and `FAILED_PRECONDITION` if it cannot be
-        had here; the error says why.
-        """
 
     @_abc_1.abstractmethod
     def DrainRunner(

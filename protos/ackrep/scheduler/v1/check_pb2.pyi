@@ -118,6 +118,7 @@ class Check(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     FAILED_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    REUSED_FROM_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `checks/{id}`."""
     entity: _builtins.str
@@ -127,7 +128,7 @@ class Check(_message.Message):
     commit: _builtins.str
     """Commit of that revision; empty where dirty."""
     environment: _builtins.str
-    """Where it runs, `environments/{name}`."""
+    """Where it runs, `environments/{name}`; a trial of one image, `environments/{name}@{reference}`."""
     run: _builtins.str
     """Run it was created for, `runs/{id}`; empty for a single check."""
     state: Global___Check.State.ValueType
@@ -142,6 +143,10 @@ class Check(_message.Message):
     """
     cancel_requested: _builtins.bool
     """True if somebody asked for it to stop."""
+    reused_from: _builtins.str
+    """Check whose result this is, `checks/{id}`: its inputs were the same, so that nothing ran. Empty
+    where it ran itself.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -181,10 +186,11 @@ class Check(_message.Message):
         result: Global___Result | None = ...,
         cancel_requested: _builtins.bool = ...,
         failed_attempts: _abc.Iterable[Global___FailedAttempt] | None = ...,
+        reused_from: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "finish_time", b"finish_time", "result", b"result", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "commit", b"commit", "create_time", b"create_time", "entity", b"entity", "environment", b"environment", "failed_attempts", b"failed_attempts", "finish_time", b"finish_time", "inputs_digest", b"inputs_digest", "name", b"name", "result", b"result", "revision", b"revision", "run", b"run", "start_time", b"start_time", "state", b"state", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "commit", b"commit", "create_time", b"create_time", "entity", b"entity", "environment", b"environment", "failed_attempts", b"failed_attempts", "finish_time", b"finish_time", "inputs_digest", b"inputs_digest", "name", b"name", "result", b"result", "reused_from", b"reused_from", "revision", b"revision", "run", b"run", "start_time", b"start_time", "state", b"state", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -244,6 +250,7 @@ class Result(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     REMARKS_FIELD_NUMBER: _builtins.int
     CLEANLINESS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """What came out."""
     message: _builtins.str
@@ -282,6 +289,10 @@ class Result(_message.Message):
     def cleanliness(self) -> Global___Cleanliness:
         """What it left behind, and what was done about it; absent where nothing ran."""
 
+    @_builtins.property
+    def description(self) -> Global___ModelDescription:
+        """What the system model is, in formulas; absent for others, and where it could not be told."""
+
     def __init__(
         self,
         *,
@@ -297,16 +308,99 @@ class Result(_message.Message):
         provenance: Global___Provenance | None = ...,
         remarks: _abc.Iterable[_builtins.str] | None = ...,
         cleanliness: Global___Cleanliness | None = ...,
+        description: Global___ModelDescription | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "cleanliness", b"cleanliness", "provenance", b"provenance", "score", b"score", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "cleanliness", b"cleanliness", "description", b"description", "provenance", b"provenance", "score", b"score", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "artefacts", b"artefacts", "cleanliness", b"cleanliness", "log", b"log", "message", b"message", "phases", b"phases", "provenance", b"provenance", "quantities", b"quantities", "remarks", b"remarks", "score", b"score", "traceback", b"traceback", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "artefacts", b"artefacts", "cleanliness", b"cleanliness", "description", b"description", "log", b"log", "message", b"message", "phases", b"phases", "provenance", b"provenance", "quantities", b"quantities", "remarks", b"remarks", "score", b"score", "traceback", b"traceback", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___Result: _TypeAlias = Result  # noqa: Y015
+
+@_typing.final
+class ModelDescription(_message.Message):
+    """A system model in formulas, as LaTeX without delimiters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATES_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    EQUATIONS_FIELD_NUMBER: _builtins.int
+    PARAMETER_COLUMNS_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """States, e.g. `x_{1}`."""
+
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Inputs."""
+
+    @_builtins.property
+    def equations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One equation for each state, e.g. `\\dot{x}_{1} = \\sigma (x_{2} - x_{1})`."""
+
+    @_builtins.property
+    def parameter_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Heads of the parameter table's columns."""
+
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterRow]:
+        """Rows of the parameter table."""
+
+    def __init__(
+        self,
+        *,
+        states: _abc.Iterable[_builtins.str] | None = ...,
+        inputs: _abc.Iterable[_builtins.str] | None = ...,
+        equations: _abc.Iterable[_builtins.str] | None = ...,
+        parameter_columns: _abc.Iterable[_builtins.str] | None = ...,
+        parameters: _abc.Iterable[Global___ParameterRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["equations", b"equations", "inputs", b"inputs", "parameter_columns", b"parameter_columns", "parameters", b"parameters", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelDescription: _TypeAlias = ModelDescription  # noqa: Y015
+
+@_typing.final
+class ParameterRow(_message.Message):
+    """One row of a parameter table."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CELLS_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The parameter's name, e.g. `sigma`."""
+    value: _builtins.float
+    """Its value, where it is a number."""
+    @_builtins.property
+    def cells(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Cells, in the order of the columns; LaTeX, with `$` around formulas."""
+
+    def __init__(
+        self,
+        *,
+        cells: _abc.Iterable[_builtins.str] | None = ...,
+        name: _builtins.str = ...,
+        value: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "cells", b"cells", "name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___ParameterRow: _TypeAlias = ParameterRow  # noqa: Y015
 
 @_typing.final
 class Cleanliness(_message.Message):
@@ -376,10 +470,16 @@ class Quantity(_message.Message):
     VALUES_FIELD_NUMBER: _builtins.int
     SHAPE_FIELD_NUMBER: _builtins.int
     DTYPE_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    ARTEFACT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name as the entity gave it."""
     dtype: _builtins.str
     """NumPy type name, e.g. `float64`."""
+    truncated: _builtins.bool
+    """True if `values` are only the first of all; `shape` is that of the whole."""
+    artefact: _builtins.str
+    """The whole array as a NumPy file (`.npy`), `artefacts/{sha256}`, where it was saved."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Values in row-major order."""
@@ -395,10 +495,12 @@ class Quantity(_message.Message):
         values: _abc.Iterable[_builtins.float] | None = ...,
         shape: _abc.Iterable[_builtins.int] | None = ...,
         dtype: _builtins.str = ...,
+        truncated: _builtins.bool = ...,
+        artefact: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dtype", b"dtype", "name", b"name", "shape", b"shape", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artefact", b"artefact", "dtype", b"dtype", "name", b"name", "shape", b"shape", "truncated", b"truncated", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"ackrep/scheduler/v1/dispatch.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\x9d\x01\n\x15RegisterRunnerRequest\x12\x14\n\x06runner\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bincarnation\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0f\n\x07\x62\x61\x63kend\x18\x05 \x01(\t\x12\x17\n\x0fruntime_version\x18\x06 \x01(\t\x12\x0c\n\x04host\x18\x07 \x01(\t\"\x82\x01\n\x16RegisterRunnerResponse\x12\x35\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"q\n\x11\x43laimCheckRequest\x12\x13\n\x05\x63heck\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06runner\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bincarnation\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63laim_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"\xa0\x01\n\x05Lease\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.ackrep.scheduler.v1.Check\x12+\n\x06limits\x18\x02 \x01(\x0b\x32\x1b.ackrep.scheduler.v1.Limits\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x31\n\x0elease_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"8\n\nAttemptRef\x12\x13\n\x05\x63heck\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x61ttempt\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"\x9c\x01\n\x10HeartbeatRequest\x12\x14\n\x06runner\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bincarnation\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x08\x61ttempts\x18\x03 \x03(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRef\x12\x12\n\nfree_slots\x18\x04 \x01(\x05\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\"\xe3\x01\n\x11HeartbeatResponse\x12>\n\x07\x61nswers\x18\x01 \x03(\x0b\x32-.ackrep.scheduler.v1.HeartbeatResponse.Answer\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\x12\x10\n\x08register\x18\x03 \x01(\x08\x1am\n\x06\x41nswer\x12\x30\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRef\x12\x31\n\tdirective\x18\x02 \x01(\x0e\x32\x1e.ackrep.scheduler.v1.Directive\"K\n\x11StartCheckRequest\x12\x36\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRefB\x04\xe2\x41\x01\x02\"\x14\n\x12StartCheckResponse\"0\n\x1b\x46indMissingArtefactsRequest\x12\x11\n\tartefacts\x18\x01 \x03(\t\"/\n\x1c\x46indMissingArtefactsResponse\x12\x0f\n\x07missing\x18\x01 \x03(\t\"E\n\x15UploadArtefactRequest\x12\x10\n\x08\x61rtefact\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x18\n\x16UploadArtefactResponse\"\x96\x01\n\x12\x46inishCheckRequest\x12\x36\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRefB\x04\xe2\x41\x01\x02\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32\x1b.ackrep.scheduler.v1.ResultB\x04\xe2\x41\x01\x02\x12\x15\n\rlast_sequence\x18\x03 \x01(\x03\"]\n\x13ReleaseCheckRequest\x12\x36\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRefB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\"@\n\x03Job\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x15\n\rattempts_made\x18\x03 \x01(\x05*i\n\tDirective\x12\x19\n\x15\x44IRECTIVE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTIVE_CONTINUE\x10\x01\x12\x14\n\x10\x44IRECTIVE_CANCEL\x10\x02\x12\x13\n\x0f\x44IRECTIVE_STALE\x10\x03\x32\x9d\x06\n\x0f\x44ispatchService\x12i\n\x0eRegisterRunner\x12*.ackrep.scheduler.v1.RegisterRunnerRequest\x1a+.ackrep.scheduler.v1.RegisterRunnerResponse\x12P\n\nClaimCheck\x12&.ackrep.scheduler.v1.ClaimCheckRequest\x1a\x1a.ackrep.scheduler.v1.Lease\x12Z\n\tHeartbeat\x12%.ackrep.scheduler.v1.HeartbeatRequest\x1a&.ackrep.scheduler.v1.HeartbeatResponse\x12]\n\nStartCheck\x12&.ackrep.scheduler.v1.StartCheckRequest\x1a\'.ackrep.scheduler.v1.StartCheckResponse\x12{\n\x14\x46indMissingArtefacts\x12\x30.ackrep.scheduler.v1.FindMissingArtefactsRequest\x1a\x31.ackrep.scheduler.v1.FindMissingArtefactsResponse\x12k\n\x0eUploadArtefact\x12*.ackrep.scheduler.v1.UploadArtefactRequest\x1a+.ackrep.scheduler.v1.UploadArtefactResponse(\x01\x12R\n\x0b\x46inishCheck\x12\'.ackrep.scheduler.v1.FinishCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\x12T\n\x0cReleaseCheck\x12(.ackrep.scheduler.v1.ReleaseCheckRequest\x1a\x1a.ackrep.scheduler.v1.Checkb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"ackrep/scheduler/v1/dispatch.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\x9d\x01\n\x15RegisterRunnerRequest\x12\x14\n\x06runner\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bincarnation\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0f\n\x07\x62\x61\x63kend\x18\x05 \x01(\t\x12\x17\n\x0fruntime_version\x18\x06 \x01(\t\x12\x0c\n\x04host\x18\x07 \x01(\t\"\x82\x01\n\x16RegisterRunnerResponse\x12\x35\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"q\n\x11\x43laimCheckRequest\x12\x13\n\x05\x63heck\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06runner\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bincarnation\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63laim_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"\xd4\x01\n\x05Lease\x12)\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1a.ackrep.scheduler.v1.Check\x12+\n\x06limits\x18\x02 \x01(\x0b\x32\x1b.ackrep.scheduler.v1.Limits\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x31\n\x0elease_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11\x65nvironment_image\x18\x05 \x01(\t\x12\x17\n\x0f\x65nvironment_tag\x18\x06 \x01(\t\"8\n\nAttemptRef\x12\x13\n\x05\x63heck\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x61ttempt\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"\xda\x01\n\x10HeartbeatRequest\x12\x14\n\x06runner\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bincarnation\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x08\x61ttempts\x18\x03 \x03(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRef\x12\x12\n\nfree_slots\x18\x04 \x01(\x05\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12<\n\x0c\x65nvironments\x18\x06 \x03(\x0b\x32&.ackrep.scheduler.v1.EnvironmentDigest\"8\n\x11\x45nvironmentDigest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"\xe3\x01\n\x11HeartbeatResponse\x12>\n\x07\x61nswers\x18\x01 \x03(\x0b\x32-.ackrep.scheduler.v1.HeartbeatResponse.Answer\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\x12\x10\n\x08register\x18\x03 \x01(\x08\x1am\n\x06\x41nswer\x12\x30\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRef\x12\x31\n\tdirective\x18\x02 \x01(\x0e\x32\x1e.ackrep.scheduler.v1.Directive\"K\n\x11StartCheckRequest\x12\x36\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRefB\x04\xe2\x41\x01\x02\"\x14\n\x12StartCheckResponse\"g\n\x18RecordEnvironmentRequest\x12\x14\n\x06\x64igest\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x0e\n\x06python\x18\x03 \x01(\t\x12\x10\n\x08packages\x18\x04 \x03(\t\"\x1b\n\x19RecordEnvironmentResponse\"0\n\x1b\x46indMissingArtefactsRequest\x12\x11\n\tartefacts\x18\x01 \x03(\t\"/\n\x1c\x46indMissingArtefactsResponse\x12\x0f\n\x07missing\x18\x01 \x03(\t\"E\n\x15UploadArtefactRequest\x12\x10\n\x08\x61rtefact\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x18\n\x16UploadArtefactResponse\"\x96\x01\n\x12\x46inishCheckRequest\x12\x36\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRefB\x04\xe2\x41\x01\x02\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32\x1b.ackrep.scheduler.v1.ResultB\x04\xe2\x41\x01\x02\x12\x15\n\rlast_sequence\x18\x03 \x01(\x03\"]\n\x13ReleaseCheckRequest\x12\x36\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x1f.ackrep.scheduler.v1.AttemptRefB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\"@\n\x03Job\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x15\n\rattempts_made\x18\x03 \x01(\x05*i\n\tDirective\x12\x19\n\x15\x44IRECTIVE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTIVE_CONTINUE\x10\x01\x12\x14\n\x10\x44IRECTIVE_CANCEL\x10\x02\x12\x13\n\x0f\x44IRECTIVE_STALE\x10\x03\x32\x91\x07\n\x0f\x44ispatchService\x12i\n\x0eRegisterRunner\x12*.ackrep.scheduler.v1.RegisterRunnerRequest\x1a+.ackrep.scheduler.v1.RegisterRunnerResponse\x12P\n\nClaimCheck\x12&.ackrep.scheduler.v1.ClaimCheckRequest\x1a\x1a.ackrep.scheduler.v1.Lease\x12Z\n\tHeartbeat\x12%.ackrep.scheduler.v1.HeartbeatRequest\x1a&.ackrep.scheduler.v1.HeartbeatResponse\x12]\n\nStartCheck\x12&.ackrep.scheduler.v1.StartCheckRequest\x1a\'.ackrep.scheduler.v1.StartCheckResponse\x12{\n\x14\x46indMissingArtefacts\x12\x30.ackrep.scheduler.v1.FindMissingArtefactsRequest\x1a\x31.ackrep.scheduler.v1.FindMissingArtefactsResponse\x12r\n\x11RecordEnvironment\x12-.ackrep.scheduler.v1.RecordEnvironmentRequest\x1a..ackrep.scheduler.v1.RecordEnvironmentResponse\x12k\n\x0eUploadArtefact\x12*.ackrep.scheduler.v1.UploadArtefactRequest\x1a+.ackrep.scheduler.v1.UploadArtefactResponse(\x01\x12R\n\x0b\x46inishCheck\x12\'.ackrep.scheduler.v1.FinishCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\x12T\n\x0cReleaseCheck\x12(.ackrep.scheduler.v1.ReleaseCheckRequest\x1a\x1a.ackrep.scheduler.v1.Checkb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,14 +56,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEARTBEATREQUEST'].fields_by_name['incarnation']._serialized_options = b'\342A\001\002'
   _globals['_STARTCHECKREQUEST'].fields_by_name['attempt']._loaded_options = None
   _globals['_STARTCHECKREQUEST'].fields_by_name['attempt']._serialized_options = b'\342A\001\002'
+  _globals['_RECORDENVIRONMENTREQUEST'].fields_by_name['digest']._loaded_options = None
+  _globals['_RECORDENVIRONMENTREQUEST'].fields_by_name['digest']._serialized_options = b'\342A\001\002'
   _globals['_FINISHCHECKREQUEST'].fields_by_name['attempt']._loaded_options = None
   _globals['_FINISHCHECKREQUEST'].fields_by_name['attempt']._serialized_options = b'\342A\001\002'
   _globals['_FINISHCHECKREQUEST'].fields_by_name['result']._loaded_options = None
   _globals['_FINISHCHECKREQUEST'].fields_by_name['result']._serialized_options = b'\342A\001\002'
   _globals['_RELEASECHECKREQUEST'].fields_by_name['attempt']._loaded_options = None
   _globals['_RELEASECHECKREQUEST'].fields_by_name['attempt']._serialized_options = b'\342A\001\002'
-  _globals['_DIRECTIVE']._serialized_start=1784
-  _globals['_DIRECTIVE']._serialized_end=1889
+  _globals['_DIRECTIVE']._serialized_start=2090
+  _globals['_DIRECTIVE']._serialized_end=2195
   _globals['_REGISTERRUNNERREQUEST']._serialized_start=158
   _globals['_REGISTERRUNNERREQUEST']._serialized_end=315
   _globals['_REGISTERRUNNERRESPONSE']._serialized_start=318
@@ -71,33 +73,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIMCHECKREQUEST']._serialized_start=450
   _globals['_CLAIMCHECKREQUEST']._serialized_end=563
   _globals['_LEASE']._serialized_start=566
-  _globals['_LEASE']._serialized_end=726
-  _globals['_ATTEMPTREF']._serialized_start=728
-  _globals['_ATTEMPTREF']._serialized_end=784
-  _globals['_HEARTBEATREQUEST']._serialized_start=787
-  _globals['_HEARTBEATREQUEST']._serialized_end=943
-  _globals['_HEARTBEATRESPONSE']._serialized_start=946
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1173
-  _globals['_HEARTBEATRESPONSE_ANSWER']._serialized_start=1064
-  _globals['_HEARTBEATRESPONSE_ANSWER']._serialized_end=1173
-  _globals['_STARTCHECKREQUEST']._serialized_start=1175
-  _globals['_STARTCHECKREQUEST']._serialized_end=1250
-  _globals['_STARTCHECKRESPONSE']._serialized_start=1252
-  _globals['_STARTCHECKRESPONSE']._serialized_end=1272
-  _globals['_FINDMISSINGARTEFACTSREQUEST']._serialized_start=1274
-  _globals['_FINDMISSINGARTEFACTSREQUEST']._serialized_end=1322
-  _globals['_FINDMISSINGARTEFACTSRESPONSE']._serialized_start=1324
-  _globals['_FINDMISSINGARTEFACTSRESPONSE']._serialized_end=1371
-  _globals['_UPLOADARTEFACTREQUEST']._serialized_start=1373
-  _globals['_UPLOADARTEFACTREQUEST']._serialized_end=1442
-  _globals['_UPLOADARTEFACTRESPONSE']._serialized_start=1444
-  _globals['_UPLOADARTEFACTRESPONSE']._serialized_end=1468
-  _globals['_FINISHCHECKREQUEST']._serialized_start=1471
-  _globals['_FINISHCHECKREQUEST']._serialized_end=1621
-  _globals['_RELEASECHECKREQUEST']._serialized_start=1623
-  _globals['_RELEASECHECKREQUEST']._serialized_end=1716
-  _globals['_JOB']._serialized_start=1718
-  _globals['_JOB']._serialized_end=1782
-  _globals['_DISPATCHSERVICE']._serialized_start=1892
-  _globals['_DISPATCHSERVICE']._serialized_end=2689
+  _globals['_LEASE']._serialized_end=778
+  _globals['_ATTEMPTREF']._serialized_start=780
+  _globals['_ATTEMPTREF']._serialized_end=836
+  _globals['_HEARTBEATREQUEST']._serialized_start=839
+  _globals['_HEARTBEATREQUEST']._serialized_end=1057
+  _globals['_ENVIRONMENTDIGEST']._serialized_start=1059
+  _globals['_ENVIRONMENTDIGEST']._serialized_end=1115
+  _globals['_HEARTBEATRESPONSE']._serialized_start=1118
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1345
+  _globals['_HEARTBEATRESPONSE_ANSWER']._serialized_start=1236
+  _globals['_HEARTBEATRESPONSE_ANSWER']._serialized_end=1345
+  _globals['_STARTCHECKREQUEST']._serialized_start=1347
+  _globals['_STARTCHECKREQUEST']._serialized_end=1422
+  _globals['_STARTCHECKRESPONSE']._serialized_start=1424
+  _globals['_STARTCHECKRESPONSE']._serialized_end=1444
+  _globals['_RECORDENVIRONMENTREQUEST']._serialized_start=1446
+  _globals['_RECORDENVIRONMENTREQUEST']._serialized_end=1549
+  _globals['_RECORDENVIRONMENTRESPONSE']._serialized_start=1551
+  _globals['_RECORDENVIRONMENTRESPONSE']._serialized_end=1578
+  _globals['_FINDMISSINGARTEFACTSREQUEST']._serialized_start=1580
+  _globals['_FINDMISSINGARTEFACTSREQUEST']._serialized_end=1628
+  _globals['_FINDMISSINGARTEFACTSRESPONSE']._serialized_start=1630
+  _globals['_FINDMISSINGARTEFACTSRESPONSE']._serialized_end=1677
+  _globals['_UPLOADARTEFACTREQUEST']._serialized_start=1679
+  _globals['_UPLOADARTEFACTREQUEST']._serialized_end=1748
+  _globals['_UPLOADARTEFACTRESPONSE']._serialized_start=1750
+  _globals['_UPLOADARTEFACTRESPONSE']._serialized_end=1774
+  _globals['_FINISHCHECKREQUEST']._serialized_start=1777
+  _globals['_FINISHCHECKREQUEST']._serialized_end=1927
+  _globals['_RELEASECHECKREQUEST']._serialized_start=1929
+  _globals['_RELEASECHECKREQUEST']._serialized_end=2022
+  _globals['_JOB']._serialized_start=2024
+  _globals['_JOB']._serialized_end=2088
+  _globals['_DISPATCHSERVICE']._serialized_start=2198
+  _globals['_DISPATCHSERVICE']._serialized_end=3111
 # @@protoc_insertion_point(module_scope)

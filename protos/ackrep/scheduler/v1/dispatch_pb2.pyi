@@ -169,8 +169,16 @@ class Lease(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     LEASE_DURATION_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_IMAGE_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_TAG_FIELD_NUMBER: _builtins.int
     seed: _builtins.int
     """Random seed, from the inputs digest."""
+    environment_image: _builtins.str
+    """Image that it has to run in, where its environment was promoted to one:
+    `environments/{name}@{digest}`; empty means the one that the runner uses.
+    """
+    environment_tag: _builtins.str
+    """Where that image can be had if the runner lacks it: its tag at the registry; may be empty."""
     @_builtins.property
     def check(self) -> _check_pb2.Check:
         """The check as it is now; its attempt is the one to name in every further call."""
@@ -190,10 +198,12 @@ class Lease(_message.Message):
         limits: _check_pb2.Limits | None = ...,
         seed: _builtins.int = ...,
         lease_duration: _duration_pb2.Duration | None = ...,
+        environment_image: _builtins.str = ...,
+        environment_tag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "lease_duration", b"lease_duration", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "lease_duration", b"lease_duration", "limits", b"limits", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "environment_image", b"environment_image", "environment_tag", b"environment_tag", "lease_duration", b"lease_duration", "limits", b"limits", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,6 +246,7 @@ class HeartbeatRequest(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     FREE_SLOTS_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    ENVIRONMENTS_FIELD_NUMBER: _builtins.int
     runner: _builtins.str
     """`runners/{id}`."""
     incarnation: _builtins.str
@@ -248,6 +259,10 @@ class HeartbeatRequest(_message.Message):
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttemptRef]:
         """The attempts it holds."""
 
+    @_builtins.property
+    def environments(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnvironmentDigest]:
+        """Its environments that are ready, with their digests."""
+
     def __init__(
         self,
         *,
@@ -256,14 +271,41 @@ class HeartbeatRequest(_message.Message):
         attempts: _abc.Iterable[Global___AttemptRef] | None = ...,
         free_slots: _builtins.int = ...,
         draining: _builtins.bool = ...,
+        environments: _abc.Iterable[Global___EnvironmentDigest] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "draining", b"draining", "free_slots", b"free_slots", "incarnation", b"incarnation", "runner", b"runner"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "draining", b"draining", "environments", b"environments", "free_slots", b"free_slots", "incarnation", b"incarnation", "runner", b"runner"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HeartbeatRequest: _TypeAlias = HeartbeatRequest  # noqa: Y015
+
+@_typing.final
+class EnvironmentDigest(_message.Message):
+    """Which image an environment is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    """`environments/{name}`."""
+    digest: _builtins.str
+    """Image digest, or digest of the virtual environment."""
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "environment", b"environment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnvironmentDigest: _TypeAlias = EnvironmentDigest  # noqa: Y015
 
 @_typing.final
 class HeartbeatResponse(_message.Message):
@@ -363,6 +405,59 @@ class StartCheckResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartCheckResponse: _TypeAlias = StartCheckResponse  # noqa: Y015
+
+@_typing.final
+class RecordEnvironmentRequest(_message.Message):
+    """Tells what is in an environment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    PYTHON_FIELD_NUMBER: _builtins.int
+    PACKAGES_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """Image digest, or digest of the virtual environment."""
+    environment: _builtins.str
+    """`environments/{name}`."""
+    python: _builtins.str
+    """Python version."""
+    @_builtins.property
+    def packages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Installed packages, `name==version`, in order."""
+
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        python: _builtins.str = ...,
+        packages: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "environment", b"environment", "packages", b"packages", "python", b"python"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordEnvironmentRequest: _TypeAlias = RecordEnvironmentRequest  # noqa: Y015
+
+@_typing.final
+class RecordEnvironmentResponse(_message.Message):
+    """It is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordEnvironmentResponse: _TypeAlias = RecordEnvironmentResponse  # noqa: Y015
 
 @_typing.final
 class FindMissingArtefactsRequest(_message.Message):

@@ -62,6 +62,11 @@ class DispatchServiceStub:
                 request_serializer=ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.FindMissingArtefactsRequest.SerializeToString,
                 response_deserializer=ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.FindMissingArtefactsResponse.FromString,
                 _registered_method=True)
+        self.RecordEnvironment = channel.unary_unary(
+                '/ackrep.scheduler.v1.DispatchService/RecordEnvironment',
+                request_serializer=ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.RecordEnvironmentRequest.SerializeToString,
+                response_deserializer=ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.RecordEnvironmentResponse.FromString,
+                _registered_method=True)
         self.UploadArtefact = channel.stream_unary(
                 '/ackrep.scheduler.v1.DispatchService/UploadArtefact',
                 request_serializer=ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.UploadArtefactRequest.SerializeToString,
@@ -121,6 +126,13 @@ class DispatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordEnvironment(self, request, context):
+        """Tells what is in an environment, once for each digest, before the first result that names it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UploadArtefact(self, request_iterator, context):
         """Stores one artefact. Durable when it returns.
         Fails with `INVALID_ARGUMENT` if the bytes do not have the digest that was said.
@@ -171,6 +183,11 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.FindMissingArtefacts,
                     request_deserializer=ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.FindMissingArtefactsRequest.FromString,
                     response_serializer=ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.FindMissingArtefactsResponse.SerializeToString,
+            ),
+            'RecordEnvironment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordEnvironment,
+                    request_deserializer=ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.RecordEnvironmentRequest.FromString,
+                    response_serializer=ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.RecordEnvironmentResponse.SerializeToString,
             ),
             'UploadArtefact': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadArtefact,
@@ -325,6 +342,33 @@ class DispatchService:
             '/ackrep.scheduler.v1.DispatchService/FindMissingArtefacts',
             ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.FindMissingArtefactsRequest.SerializeToString,
             ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.FindMissingArtefactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordEnvironment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ackrep.scheduler.v1.DispatchService/RecordEnvironment',
+            ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.RecordEnvironmentRequest.SerializeToString,
+            ackrep_dot_scheduler_dot_v1_dot_dispatch__pb2.RecordEnvironmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,8 @@ class DispatchServiceStub:
     """Says that the code of a leased check runs now."""
     FindMissingArtefacts: _aio.UnaryUnaryMultiCallable[_dispatch_pb2.FindMissingArtefactsRequest, _dispatch_pb2.FindMissingArtefactsResponse]
     """Says which of some artefacts the store does not hold yet."""
+    RecordEnvironment: _aio.UnaryUnaryMultiCallable[_dispatch_pb2.RecordEnvironmentRequest, _dispatch_pb2.RecordEnvironmentResponse]
+    """Tells what is in an environment, once for each digest, before the first result that names it."""
     UploadArtefact: _aio.StreamUnaryMultiCallable[_dispatch_pb2.UploadArtefactRequest, _dispatch_pb2.UploadArtefactResponse]
     """Stores one artefact. Durable when it returns.
     Fails with `INVALID_ARGUMENT` if the bytes do not have the digest that was said.
@@ -90,6 +92,14 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_dispatch_pb2.FindMissingArtefactsRequest, _abc.Awaitable[_dispatch_pb2.FindMissingArtefactsResponse]],
     ) -> _abc.Awaitable[_dispatch_pb2.FindMissingArtefactsResponse]:
         """Says which of some artefacts the store does not hold yet."""
+
+    @_abc_1.abstractmethod
+    def RecordEnvironment(
+        self,
+        request: _dispatch_pb2.RecordEnvironmentRequest,
+        context: _aio.ServicerContext[_dispatch_pb2.RecordEnvironmentRequest, _abc.Awaitable[_dispatch_pb2.RecordEnvironmentResponse]],
+    ) -> _abc.Awaitable[_dispatch_pb2.RecordEnvironmentResponse]:
+        """Tells what is in an environment, once for each digest, before the first result that names it."""
 
     @_abc_1.abstractmethod
     def UploadArtefact(

@@ -5,5 +5,5 @@ left over and collects what was made. `zygote` has imported the environment's li
 child for each check. `child` runs one entity by the rules of `rules` and reports over a pipe.
 
 The harness needs nothing but the standard library of Python 3.8 and is sent into the environment
-when it starts; see `services/runner/runtime_bundle.py`. Its wire is described in `frames`.
+when it starts; see `services/runner/sessions/bundle.py`. Its wire is described in `frames`.
 """

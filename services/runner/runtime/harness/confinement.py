@@ -123,7 +123,7 @@ def limit(limits: Dict[str, Any], own_user: bool) -> None:
     """Set the limits of one check on this process. Raises OSError or ValueError.
 
     Args:
-        limits: as in services/runner/session.py, class Limits.
+        limits: as in services/runner/sessions/session.py, class Limits.
         own_user: whether the process has a user of its own.
     """
     _limit(resource.RLIMIT_CORE, 0)

@@ -25,7 +25,7 @@ ready      confinement, shims, packages, preload_failures, preload_seconds      
 phase      name, seconds                                                               --
 log        sequence, stream, time, dropped                                             utf-8 text
 file       path, size, sha256, last                                                    part of it
-result     see `services/runner/session.py`, class Outcome                             --
+result     see `services/runner/sessions/session.py`, class Outcome                             --
 error      message (the supervisor ends after it)                                      --
 =========  ==========================================================================  =========
 

@@ -1,0 +1,1 @@
+"""Checks: taken from the queue, run, reported and audited."""

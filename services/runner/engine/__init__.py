@@ -1,0 +1,1 @@
+"""The Docker engine: containers and images. The only folder that imports `docker`."""

@@ -1,0 +1,1 @@
+"""The gRPC services of the runner: messages in, use cases, messages out."""
