@@ -17,7 +17,8 @@ from services.scheduler.dispatch import Dispatch
 from services.scheduler.jobs import NatsBroker
 from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
 from services.scheduler.messages import announce
-from services.scheduler.servicer import DispatchServicer, SchedulerServicer
+from services.scheduler.servicer.dispatch import DispatchServicer
+from services.scheduler.servicer.scheduler import SchedulerServicer
 from services.scheduler.settings import Settings
 from services.scheduler.sql import Database, sql_store
 from services.scheduler.watch import Watch
