@@ -45,7 +45,7 @@ def data_repository_at(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def catalog(source: Path, state: Path, *, database: str = "") -> AsyncIterator[Stub]:
+async def catalog(source: Path | str, state: Path, *, database: str = "") -> AsyncIterator[Stub]:
     """A running catalog and a stub for it."""
     settings = Settings(
         token=TOKEN, source=str(source), state=state, address="127.0.0.1:0", database=database

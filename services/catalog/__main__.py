@@ -15,6 +15,7 @@ from services import lifetime, logs, rpc, settings
 from services.catalog.app import Catalog
 from services.catalog.content.downloads import Content
 from services.catalog.content.uploads import Limits, Uploads
+from services.catalog.index.history import History
 from services.catalog.index.sql import opened
 from services.catalog.index.synchronisation import Announcement, Synchronisation
 from services.catalog.metadata.parsing import parse_metadata
@@ -108,7 +109,10 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
         def register(server: grpc.aio.Server) -> None:
             rpc_stubs.add_CatalogServiceServicer_to_server(
                 CatalogServicer(
-                    catalog, synchronisation=synchronisation, announcement=announcement
+                    catalog,
+                    history=History(source, catalog),
+                    synchronisation=synchronisation,
+                    announcement=announcement,
                 ),
                 server,
             )

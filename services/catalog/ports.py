@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from services.catalog.domain.commits import Commit
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import Node, Placed, Relation, Revision, TreeChange, TreeEntry
 from services.catalog.domain.filters import Filter
@@ -41,6 +42,26 @@ class Source(Protocol):
             NotFoundError: It has no such branch, tag or commit.
             SourceError: It is no readable folder or repository.
             UnavailableError: It is remote and cannot be reached.
+        """
+        ...
+
+    async def commits(
+        self, *, since: str, until: str, paths: Sequence[str], limit: int
+    ) -> list[Commit] | None:
+        """Commits from `since` (not included) to `until`, by first parents, oldest first.
+
+        None where the source has no history at hand.
+
+        Args:
+            since: Commit, branch or tag.
+            until: Commit, branch or tag.
+            paths: Only commits that change something at or below one of them; all where empty.
+            limit: The newest so many.
+
+        Raises:
+            InvalidArgumentError: A ref is of a kind that is refused.
+            NotFoundError: There is no such commit.
+            SourceError: It is no git repository, or commits in between are missing.
         """
         ...
 

@@ -9,9 +9,11 @@ from ackrep.catalog.v1 import catalog_pb2_grpc as rpc
 from services.catalog.app import Catalog
 from services.catalog.domain.entities import OBJECT_ID
 from services.catalog.domain.filters import parse_filter
+from services.catalog.index.history import History
 from services.catalog.index.synchronisation import Announcement, Synchronisation
 from services.catalog.servicer.messages import (
     affected_message,
+    commit_message,
     diagnostic_message,
     entity_message,
     environment_name,
@@ -36,9 +38,15 @@ class CatalogServicer(rpc.CatalogServiceServicer):
     """Answers calls to the catalog."""
 
     def __init__(
-        self, catalog: Catalog, *, synchronisation: Synchronisation, announcement: Announcement
+        self,
+        catalog: Catalog,
+        *,
+        history: History,
+        synchronisation: Synchronisation,
+        announcement: Announcement,
     ) -> None:
         self._catalog = catalog
+        self._history = history
         self._synchronisation = synchronisation
         self._announcement = announcement
 
@@ -60,6 +68,18 @@ class CatalogServicer(rpc.CatalogServiceServicer):
             revisions=[revision_message(revision) for revision in found[:size]],
             next_page_token=token.next(offset=token.offset + size) if len(found) > size else "",
         )
+
+    async def ListCommits(
+        self, request: pb.ListCommitsRequest, context: Context
+    ) -> pb.ListCommitsResponse:
+        if not request.since:
+            raise InvalidArgumentError(
+                "since is required: the commit after which the list begins", field="since"
+            )
+        found = await self._history.commits(
+            since=request.since, until=request.until, paths=list(request.paths)
+        )
+        return pb.ListCommitsResponse(commits=[commit_message(commit) for commit in found])
 
     async def GetEntity(self, request: pb.GetEntityRequest, context: Context) -> pb.Entity:
         key = key_of(request.name, field="name")

@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ackrep.catalog.v1 import catalog_pb2 as pb
 from services.catalog.app import EntityView
 from services.catalog.domain.affected import Affected
+from services.catalog.domain.commits import Commit
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import (
     EntityType,
@@ -35,6 +36,18 @@ def revision_message(revision: Revision) -> pb.Revision:
         error_count=revision.error_count,
         warning_count=revision.warning_count,
         title=printable(revision.title),
+    )
+
+
+def commit_message(commit: Commit) -> pb.Commit:
+    """The message of a commit."""
+    time = Timestamp()
+    time.FromDatetime(commit.time)
+    return pb.Commit(
+        id=commit.id,
+        commit_time=time,
+        author=printable(commit.author),
+        subject=printable(commit.subject),
     )
 
 

@@ -5,13 +5,16 @@ Whatever it is, its present state ends up as a git tree in the catalog's own obj
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from services.catalog.domain.commits import Commit
 from services.catalog.domain.entities import OBJECT_ID, Revision
 from services.catalog.ports import Snapshot, Source
 from services.catalog.sources.git import Git, GitError
+from services.catalog.sources.history import commits_between
 from services.catalog.sources.ignore_rules import IgnoreRules
 from services.catalog.sources.importing import Import
 from services.catalog.sources.remotes import LARGEST_FETCH, UrlSource, remote_of
@@ -86,16 +89,14 @@ class LocalSource:
             if is_git_directory(path):
                 wanted = ref or self._ref or "HEAD"
                 return await self._committed(bare_repository(path), wanted, prefix="")
+            repository, prefix = self._repository()
             path = path.resolve()
-            repository = enclosing_repository(path)
             if ref or self._ref:
-                if repository is None or repository.work_tree is None:
+                if repository is None:
                     raise SourceError(
                         f"{path} is no git repository, so that it has no {ref or self._ref}",
                         source=str(path),
                     )
-                below = path.relative_to(repository.work_tree).as_posix()
-                prefix = "" if below == "." else below
                 return await self._committed(repository, ref or self._ref, prefix=prefix)
             if self._work_tree is None:
                 self._work_tree = WorkTree(path, git=self._git)
@@ -111,6 +112,38 @@ class LocalSource:
             raise SourceError(error.message, **error.facts) from error
         return replace(snapshot, revision=self._described(snapshot.revision, self._ref))
 
+    async def commits(
+        self, *, since: str, until: str, paths: Sequence[str], limit: int
+    ) -> list[Commit] | None:
+        """As the port says."""
+        for ref in (since, until):
+            check_ref(ref)
+        repository, prefix = self._repository()
+        if repository is None:
+            raise SourceError(f"{self._path} is no git repository", source=str(self._path))
+        environment = self._git.environment(alternates=repository.objects)
+        ends = [await self._commit(repository, ref, environment) for ref in (since, until)]
+        below = [f"{prefix}/{path}" if prefix else path for path in paths]
+        return await commits_between(
+            self._git,
+            since=ends[0],
+            until=ends[1],
+            paths=below or ([prefix] if prefix else []),
+            limit=limit,
+            environment=environment,
+        )
+
+    def _repository(self) -> tuple[Repository | None, str]:
+        """The repository that holds the source, and the source's folder in it."""
+        if is_git_directory(self._path):
+            return bare_repository(self._path), ""
+        path = self._path.resolve()
+        repository = enclosing_repository(path)
+        if repository is None or repository.work_tree is None:
+            return None, ""
+        below = path.relative_to(repository.work_tree).as_posix()
+        return repository, "" if below == "." else below
+
     def _described(self, revision: Revision, ref: str) -> Revision:
         name = self._path.parent.name if self._path.name == ".git" else self._path.name
         return replace(
@@ -123,21 +156,29 @@ class LocalSource:
     async def _committed(self, repository: Repository, ref: str, *, prefix: str) -> Snapshot:
         repository.check()
         environment = self._git.environment(alternates=repository.objects)
-        named = repository.commit_or_tag(ref)
-        if not named and re.fullmatch(r"[0-9a-f]{7,40}", ref):
-            named = ref
         commit = tree = ""
         try:
-            if named:
+            if named := _named(repository, ref):
                 commit, tree = await self._parse(named, prefix, environment)
         except GitError as error:
             if prefix and f"path '{prefix}'" in error.output:
                 raise NotFoundError(f"{prefix} does not exist in {ref}", ref=ref) from error
         if not commit:
-            raise NotFoundError(f"{self._path} has no branch, tag or commit {ref}", ref=ref)
+            raise self._unknown(ref)
         missing = await self._import.tree(tree, environment)
         revision = Revision(tree=tree, commit=commit, base_commit=commit)
         return Snapshot(revision=self._described(revision, ref), missing=missing)
+
+    async def _commit(self, repository: Repository, ref: str, environment: dict[str, str]) -> str:
+        try:
+            if named := _named(repository, ref):
+                return (await self._parse(named, "", environment))[0]
+        except GitError:
+            pass
+        raise self._unknown(ref)
+
+    def _unknown(self, ref: str) -> NotFoundError:
+        return NotFoundError(f"{self._path} has no branch, tag or commit {ref}", ref=ref)
 
     async def _parse(self, named: str, prefix: str, environment: dict[str, str]) -> tuple[str, str]:
         """Commit and tree that a name means; both by one process."""
@@ -152,3 +193,9 @@ class LocalSource:
         if len(found) != 2:
             raise GitError(1, f"{named} is no commit")
         return found[0], found[1]
+
+
+def _named(repository: Repository, ref: str) -> str:
+    """What git is to look up for a ref; empty if there is nothing of that name."""
+    named = repository.commit_or_tag(ref)
+    return named or (ref if re.fullmatch(r"[0-9a-f]{7,40}", ref) else "")

@@ -7,11 +7,13 @@ arguments of a process nor in a message; and what arrives is bounded in size and
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from services.catalog.domain.commits import Commit
 from services.catalog.domain.entities import OBJECT_ID, Revision
 from services.catalog.ports import Snapshot
 from services.catalog.sources.git import Git, GitError
@@ -206,6 +208,12 @@ class UrlSource:
                 title=self._remote.title,
             )
         )
+
+    async def commits(
+        self, *, since: str, until: str, paths: Sequence[str], limit: int
+    ) -> list[Commit] | None:
+        """As the port says: it is fetched without history."""
+        return None
 
     async def _kept(self, name: str) -> tuple[str, str, str] | None:
         """What was fetched before: its own id (a tag's, for example), commit and tree."""

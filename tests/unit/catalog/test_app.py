@@ -7,6 +7,7 @@ import pytest
 
 from services.catalog import app
 from services.catalog.app import Catalog
+from services.catalog.domain.commits import Commit
 from services.catalog.domain.entities import DIRECTORY_MODE, Revision, TreeChange, TreeEntry
 from services.catalog.index.memory import MemoryStore
 from services.catalog.metadata.parsing import parse_metadata
@@ -40,6 +41,11 @@ class ScriptedSource:
         if self.error is not None:
             raise self.error
         return Snapshot(revision=self.refs.get(ref, self.revision))
+
+    async def commits(
+        self, *, since: str, until: str, paths: Sequence[str], limit: int
+    ) -> list[Commit] | None:
+        return None
 
 
 class DictObjects:

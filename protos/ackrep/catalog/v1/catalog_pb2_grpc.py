@@ -60,6 +60,11 @@ class CatalogServiceStub:
                 request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListRevisionsRequest.SerializeToString,
                 response_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListRevisionsResponse.FromString,
                 _registered_method=True)
+        self.ListCommits = channel.unary_unary(
+                '/ackrep.catalog.v1.CatalogService/ListCommits',
+                request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListCommitsRequest.SerializeToString,
+                response_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListCommitsResponse.FromString,
+                _registered_method=True)
         self.GetEntity = channel.unary_unary(
                 '/ackrep.catalog.v1.CatalogService/GetEntity',
                 request_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.GetEntityRequest.SerializeToString,
@@ -134,6 +139,16 @@ class CatalogServiceServicer:
 
     def ListRevisions(self, request, context):
         """Lists indexed revisions, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCommits(self, request, context):
+        """Lists the commits of the source between two, oldest first: those on the way of first parents,
+        as they came onto the branch. Where the source has no history at hand (a URL), those that were
+        indexed. Fails with `NOT_FOUND` if the source has no such commit, and `FAILED_PRECONDITION` if
+        its history is not complete (a shallow clone).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,6 +229,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ListRevisions,
                     request_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListRevisionsRequest.FromString,
                     response_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListRevisionsResponse.SerializeToString,
+            ),
+            'ListCommits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCommits,
+                    request_deserializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListCommitsRequest.FromString,
+                    response_serializer=ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListCommitsResponse.SerializeToString,
             ),
             'GetEntity': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEntity,
@@ -382,6 +402,33 @@ class CatalogService:
             '/ackrep.catalog.v1.CatalogService/ListRevisions',
             ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListRevisionsRequest.SerializeToString,
             ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCommits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ackrep.catalog.v1.CatalogService/ListCommits',
+            ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListCommitsRequest.SerializeToString,
+            ackrep_dot_catalog_dot_v1_dot_catalog__pb2.ListCommitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

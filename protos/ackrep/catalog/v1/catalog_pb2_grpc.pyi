@@ -38,6 +38,12 @@ class CatalogServiceStub:
     """
     ListRevisions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListRevisionsRequest, _catalog_pb2.ListRevisionsResponse]
     """Lists indexed revisions, newest first."""
+    ListCommits: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListCommitsRequest, _catalog_pb2.ListCommitsResponse]
+    """Lists the commits of the source between two, oldest first: those on the way of first parents,
+    as they came onto the branch. Where the source has no history at hand (a URL), those that were
+    indexed. Fails with `NOT_FOUND` if the source has no such commit, and `FAILED_PRECONDITION` if
+    its history is not complete (a shallow clone).
+    """
     GetEntity: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetEntityRequest, _catalog_pb2.Entity]
     """Gets one entity at a revision. Fails with `NOT_FOUND` if no entity has that key there; the
     error names similar keys.
@@ -116,6 +122,18 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.ListRevisionsRequest, _abc.Awaitable[_catalog_pb2.ListRevisionsResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.ListRevisionsResponse]:
         """Lists indexed revisions, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListCommits(
+        self,
+        request: _catalog_pb2.ListCommitsRequest,
+        context: _aio.ServicerContext[_catalog_pb2.ListCommitsRequest, _abc.Awaitable[_catalog_pb2.ListCommitsResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.ListCommitsResponse]:
+        """Lists the commits of the source between two, oldest first: those on the way of first parents,
+        as they came onto the branch. Where the source has no history at hand (a URL), those that were
+        indexed. Fails with `NOT_FOUND` if the source has no such commit, and `FAILED_PRECONDITION` if
+        its history is not complete (a shallow clone).
+        """
 
     @_abc_1.abstractmethod
     def GetEntity(
