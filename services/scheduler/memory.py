@@ -22,6 +22,7 @@ from services.scheduler.domain.check import (
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.window import QueueGroup, room
+from services.scheduler.memory_policy import MemoryPolicy
 from services.scheduler.ports import (
     Announce,
     Change,
@@ -75,6 +76,7 @@ def memory_store(*, announce: Announce) -> Store:
         verdicts=_Verdicts(state),
         runs=_Runs(state),
         queue=_Queue(state),
+        policy=MemoryPolicy(state.checks.values, published=state.jobs),
         outbox=_Outbox(state),
         runners=_Runners(state),
     )
@@ -220,7 +222,7 @@ class _Queue:
                 if check.id not in self._state.jobs
                 and (check.not_before is None or check.not_before <= now)
             ]
-            due.sort(key=lambda check: (-check.priority, check.id))
+            due.sort(key=lambda check: (-check.priority, check.rank, check.id))
             found += [self._publication(check) for check in due[: room(group, size=window(pool))]]
         return found
 

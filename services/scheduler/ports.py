@@ -17,6 +17,7 @@ from services.scheduler.domain.check import (
 )
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
+from services.scheduler.domain.queue import Pause, QueueLine, Standing
 
 Clock = Callable[[], datetime]
 """Tells the time, in UTC."""
@@ -178,6 +179,35 @@ class Queue(Protocol):
         """Makes no lease end before a time, and says how many there are."""
 
 
+class Policy(Protocol):
+    """What the order of the queue follows from, and its pauses."""
+
+    async def standing(self, *, pool: str, requester: str) -> Standing:
+        """Says where a newcomer joins the queue."""
+
+    async def run_times(self, entities: Collection[str], *, limit: int) -> dict[str, list[float]]:
+        """Gives seconds from start to finish of the latest checks of entities, newest first.
+
+        Only of checks that ran and came to an end of their own; entities without any are left out.
+
+        Args:
+            entities: Keys.
+            limit: At most so many of each.
+        """
+
+    async def lines(self) -> list[QueueLine]:
+        """Lists what waits and runs, by pool and environment."""
+
+    async def pause(self, pause: Pause) -> None:
+        """Adds a pause; one of the same pool and environment is replaced."""
+
+    async def resume(self, *, pool: str, environment: str) -> bool:
+        """Ends a pause, and says whether there was one."""
+
+    async def pauses(self) -> list[Pause]:
+        """Lists all pauses, by pool and environment."""
+
+
 class Outbox(Protocol):
     """Messages that committed transactions want published."""
 
@@ -228,6 +258,7 @@ class Store:
     verdicts: Verdicts
     runs: Runs
     queue: Queue
+    policy: Policy
     outbox: Outbox
     runners: Runners
 

@@ -124,6 +124,12 @@ class Check:
     pool: str = "default"
     priority: int = 0
     """Higher goes first."""
+    rank: float = 0.0
+    """Within a priority, lower goes first; see `domain.ordering`."""
+    requester: str = ""
+    """Who asked, for fair shares; empty where unknown."""
+    expected_seconds: float = 0.0
+    """How long it is expected to occupy a slot; 0 where that was not looked at."""
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     state: State = State.QUEUED

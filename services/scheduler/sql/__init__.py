@@ -4,6 +4,7 @@ from services.scheduler.ports import Announce, Store
 from services.scheduler.sql.checks import SqlChecks
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.outbox import SqlOutbox
+from services.scheduler.sql.policy import SqlPolicy
 from services.scheduler.sql.queue import SqlQueue
 from services.scheduler.sql.runners import SqlRunners
 from services.scheduler.sql.runs import SqlRuns
@@ -19,6 +20,7 @@ def sql_store(database: Database, *, announce: Announce) -> Store:
         verdicts=SqlVerdicts(database),
         runs=SqlRuns(database, announce=announce),
         queue=SqlQueue(database),
+        policy=SqlPolicy(database),
         outbox=SqlOutbox(database),
         runners=SqlRunners(database),
     )

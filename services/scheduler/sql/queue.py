@@ -57,7 +57,7 @@ _NEXT_GROUP = (
 _NEXT = (
     select(*_JOB)
     .where(QUEUED, _c.pool == bindparam("pool"), _c.environment == bindparam("environment"), _WAITS)
-    .order_by(_c.priority.desc(), _c.id)
+    .order_by(_c.priority.desc(), _c.rank, _c.id)
     .limit(bindparam("limit"))
 )
 _PUBLISHED = select(*_JOB).where(QUEUED, _c.published_time < _NOW).limit(1000)

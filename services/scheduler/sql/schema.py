@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -19,6 +20,7 @@ metadata = MetaData()
 
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER keys by itself
 _UNFINISHED = text("state < 4")
+_QUEUED = text("state = 1")
 _WAITING = text("state = 1 and published_time is null")
 _PUBLISHED = text("state = 1 and published_time is not null")
 _ACTIVE = text("state in (2, 3)")
@@ -34,6 +36,9 @@ checks = Table(
     Column("run", String(32), nullable=False),
     Column("pool", String(64), nullable=False),
     Column("priority", Integer, nullable=False),
+    Column("rank", Float, nullable=False, server_default="0"),
+    Column("requester", String(128), nullable=False, server_default=""),
+    Column("expected_seconds", Float, nullable=False, server_default="0"),
     Column("inputs_digest", String(64), nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("limits", Text, nullable=False),
@@ -71,6 +76,7 @@ checks = Table(
         "pool",
         "environment",
         text("priority desc"),
+        "rank",
         "id",
         sqlite_where=_WAITING,
         postgresql_where=_WAITING,
@@ -81,6 +87,13 @@ checks = Table(
         "environment",
         sqlite_where=_PUBLISHED,
         postgresql_where=_PUBLISHED,
+    ),
+    Index(
+        "checks_rank",
+        "pool",
+        "rank",
+        sqlite_where=_QUEUED,
+        postgresql_where=_QUEUED,
     ),
     Index("checks_change", "change"),
     Index("checks_leases", "lease_expires", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
@@ -192,6 +205,15 @@ requests = Table(
     Column("kind", String(16), primary_key=True),
     Column("request_id", String(64), primary_key=True),
     Column("resource", String(32), nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("pool", String(64), primary_key=True),
+    Column("environment", String(128), primary_key=True),  # empty: all of the pool
+    Column("reason", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
 )
 
 counter = Table(

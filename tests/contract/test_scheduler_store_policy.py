@@ -1,0 +1,122 @@
+"""What every store promises of the order of the queue and its pauses, whatever it is made of."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from services.scheduler.domain import machine
+from services.scheduler.domain.check import Check, Result, Verdict
+from services.scheduler.domain.names import new_id
+from services.scheduler.domain.queue import Pause, QueueLine, Standing
+from services.scheduler.ports import Store
+from tests.scheduler_stores import KINDS, NOW, RETRIES, SECOND, a_check, claim, empty_store
+
+
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """An empty store of each kind."""
+    async with empty_store(request, folder=tmp_path) as opened:
+        yield opened
+
+
+async def _ran(store: Store, entity: str, *, seconds: float, verdict: Verdict) -> Check:
+    check, _ = await store.checks.create(
+        dataclasses.replace(a_check(entity), inputs_digest=new_id())
+    )
+    await claim(store, check)
+    await store.checks.update(check.id, partial(machine.start, attempt=1, now=NOW))
+    finish = partial(
+        machine.finish,
+        attempt=1,
+        result=Result(verdict=verdict),
+        last_sequence=0,
+        now=NOW + timedelta(seconds=seconds),
+        retries=RETRIES,
+    )
+    return (await store.checks.update(check.id, finish)).after
+
+
+async def test_within_a_priority_the_lowest_rank_goes_first(store: Store) -> None:
+    """Priority decides, then the rank, then who came first."""
+    wanted = [
+        dataclasses.replace(a_check(f"A000{n}"), rank=rank, priority=priority)
+        for n, (rank, priority) in enumerate([(5.0, 0), (1.5, 0), (9.0, 1), (1.5, 0)])
+    ]
+    ids = [(await store.checks.create(check))[0].id for check in wanted]
+    jobs = await store.queue.waiting(now=NOW, window=lambda _: 9)
+    assert [ids[2], ids[1], ids[3], ids[0]] == [job.check for job in jobs]
+    assert 1.5 == (await store.checks.get(ids[1])).rank
+
+
+async def test_where_a_newcomer_joins(store: Store) -> None:
+    """The lowest waiting rank is the virtual time; own checks say where the own flow ends."""
+    assert Standing() == await store.policy.standing(pool="default", requester="me")
+    for number, (requester, run, rank) in enumerate(
+        [("me", "", 7.0), ("me", "", 9.0), ("me", "r1", 8.0), ("you", "r2", 6.0), ("me", "", 1.0)]
+    ):
+        check = dataclasses.replace(
+            a_check(f"A000{number}"),
+            requester=requester,
+            run=run,
+            rank=rank,
+            expected_seconds=2.0,
+            pool="other" if number == 4 else "default",
+        )
+        await store.checks.create(check)
+    found = await store.policy.standing(pool="default", requester="me")
+    assert Standing(virtual_time=6.0, behind=11.0, flows=2, singles=2, waiting=4) == found
+    stranger = await store.policy.standing(pool="default", requester="")
+    assert Standing(virtual_time=6.0, waiting=4) == stranger
+
+
+async def test_run_times_are_those_of_checks_that_ended_by_themselves(store: Store) -> None:
+    """The newest first, no more than asked for; what was killed says nothing."""
+    for seconds in (1.0, 2.0, 3.0):
+        await _ran(store, "AAAAA", seconds=seconds, verdict=Verdict.SUCCESS)
+    await _ran(store, "BBBBB", seconds=300.0, verdict=Verdict.TIMED_OUT)
+    await _ran(store, "CCCCC", seconds=0.5, verdict=Verdict.SCRIPT_ERROR)
+    found = await store.policy.run_times(["AAAAA", "BBBBB", "CCCCC", "DDDDD"], limit=2)
+    assert {"AAAAA": [3.0, 2.0], "CCCCC": [0.5]} == found
+    assert {} == await store.policy.run_times([], limit=2)
+
+
+async def test_lines_of_the_queue(store: Store) -> None:
+    """What waits, what was handed on and what runs, by pool and environment."""
+    first, _ = await store.checks.create(
+        dataclasses.replace(a_check("AAAAA"), expected_seconds=3.0)
+    )
+    late = dataclasses.replace(a_check("BBBBB"), create_time=NOW + SECOND, expected_seconds=4.0)
+    await store.checks.create(late)
+    running, _ = await store.checks.create(a_check("CCCCC"))
+    await claim(store, running)
+    await _ran(store, "DDDDD", seconds=1.0, verdict=Verdict.SUCCESS)
+    jobs = await store.queue.waiting(now=NOW, window=lambda _: 1)
+    await store.queue.mark_published([dataclasses.replace(jobs[0], sequence=1)], now=NOW)
+    line = QueueLine(
+        pool="default",
+        environment=first.environment,
+        waiting=2,
+        published=1,
+        running=1,
+        oldest=NOW,
+        expected_seconds=7.0,
+    )
+    assert [line] == await store.policy.lines()
+
+
+async def test_pauses(store: Store) -> None:
+    """A pause is kept until it is ended; a second one of the same place replaces it."""
+    everything = Pause(pool="default", environment="", reason="upgrade", create_time=NOW)
+    one = Pause(pool="default", environment="x_environment", reason="broken", create_time=NOW)
+    await store.policy.pause(one)
+    await store.policy.pause(everything)
+    again = dataclasses.replace(everything, reason="still", create_time=NOW + SECOND)
+    await store.policy.pause(again)
+    assert [again, one] == await store.policy.pauses()
+    assert await store.policy.resume(pool="default", environment="")
+    assert not await store.policy.resume(pool="default", environment="")
+    assert [one] == await store.policy.pauses()
