@@ -1,13 +1,20 @@
 """Checks a whole data repository with each backend and prints a Markdown table.
 
-`python -m bench.whole REPOSITORY[@REF] [--backend docker] [--backend process]`
+`python -m bench.whole REPOSITORY[@REF] [--backend docker] [--backend process] [--twice]`
+
+With `--twice` everything is checked three times with each backend: warm, warm again, and cold (each
+check in a workplace of its own); verdicts and numbers are compared exactly. It then exits with 1 if
+anything differs.
 """
 
 import argparse
 import asyncio
+import contextlib
 import os
+import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -19,19 +26,24 @@ from ackrep.runner.v1.environment_pb2_grpc import EnvironmentServiceStub
 from ackrep.scheduler.v1.check_pb2 import Check, Verdict
 from ackrep.scheduler.v1.scheduler_pb2 import CreateRunRequest, WatchRunRequest
 from ackrep.scheduler.v1.scheduler_pb2_grpc import SchedulerServiceStub
+from bench import comparison
+from bench.comparison import word
 from cli import source
 from cli.embedded import Options, joined
+from cli.source import Source
 from cli.state import System
 from services.rpc import dial
 
 _CALL_SECONDS = 60.0
+_COLD = {"ACKREP_RUNNER_CHECKS_PER_WORKPLACE": "1"}
 
 
 @dataclass(frozen=True)
 class Whole:
     """One run over everything, with one backend."""
 
-    backend: str
+    name: str
+    """The backend, and how: `docker`, `docker cold`, ..."""
     slots: int
     seconds: float
     """From the request until the last verdict; environments were ready before."""
@@ -66,8 +78,8 @@ async def titles_and_environments(system: System) -> tuple[dict[str, str], set[s
     )
 
 
-async def check_all(system: System, *, backend: str, slots: int) -> tuple[Whole, dict[str, str]]:
-    """Makes the environments ready, then checks every entity once."""
+async def prepare(system: System) -> dict[str, str]:
+    """Makes the environments ready; titles of the checkable entities by key."""
     titles, environments = await titles_and_environments(system)
     async with dial(system.runner, token=system.token) as channel:
         for name in sorted(environments):
@@ -75,6 +87,11 @@ async def check_all(system: System, *, backend: str, slots: int) -> tuple[Whole,
                 PrepareEnvironmentRequest(name=name)
             ):
                 pass
+    return titles
+
+
+async def check_all(system: System, *, name: str, slots: int) -> Whole:
+    """Checks every entity once."""
     checks: dict[str, Check] = {}
     async with dial(system.scheduler, token=system.token) as channel:
         scheduler = SchedulerServiceStub(channel)
@@ -83,17 +100,12 @@ async def check_all(system: System, *, backend: str, slots: int) -> tuple[Whole,
         async for event in scheduler.WatchRun(WatchRunRequest(name=run.name)):
             checks[event.check.entity.removeprefix("entities/")] = event.check
         seconds = time.perf_counter() - begin
-    return Whole(backend, slots, seconds, checks), titles
-
-
-def word(check: Check) -> str:
-    """A verdict as people read it, e.g. `script error`."""
-    return Verdict.Name(check.verdict).removeprefix("VERDICT_").lower().replace("_", " ")
+    return Whole(name, slots, seconds, checks)
 
 
 def markdown(wholes: list[Whole], titles: dict[str, str]) -> str:
     """The table, and below it what the runs took."""
-    heads = [cell for whole in wholes for cell in (whole.backend, "own s")]
+    heads = [cell for whole in wholes for cell in (whole.name, "own s")]
     lines = [
         "| key | entity | " + " | ".join(heads) + " |",
         "|---|---|" + "---|---:|" * len(wholes),
@@ -108,15 +120,47 @@ def markdown(wholes: list[Whole], titles: dict[str, str]) -> str:
         passed = sum(c.verdict == Verdict.VERDICT_SUCCESS for c in whole.checks.values())
         lines.append("")
         lines.append(
-            f"- {whole.backend}, {whole.slots} slots: {passed} of {len(whole.checks)} succeed; "
+            f"- {whole.name}, {whole.slots} slots: {passed} of {len(whole.checks)} succeed; "
             f"wall time {whole.seconds:.1f} s, sum of own run times {whole.own_seconds:.1f} s, "
             f"bound {whole.bound:.1f} s, wall / bound {whole.seconds / whole.bound:.2f}"
         )
     for whole in wholes:
         for key, check in sorted(whole.checks.items()):
             if check.verdict != Verdict.VERDICT_SUCCESS:
-                lines += ["", f"- {whole.backend}, {key}: {check.result.message}"]
+                lines += ["", f"- {whole.name}, {key}: {check.result.message}"]
     return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def settings(values: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables while the block runs: services that it starts inherit them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def wholes_of(
+    where: Source, *, backend: str, slots: int, names: list[str], more: Mapping[str, str]
+) -> tuple[list[Whole], dict[str, str]]:
+    """Runs everything once for each name in a system of its own; also the entities' titles."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ackrep-whole-") as state,
+        settings({"ACKREP_STATE": state, **more}),
+        Console(stderr=True).status(f"checking everything: {', '.join(names)} …"),
+        joined(
+            where, options=Options(backend=backend, slots=slots), notify=lambda _: None
+        ) as system,
+    ):
+        titles = asyncio.run(prepare(system))
+        wholes = [asyncio.run(check_all(system, name=name, slots=slots)) for name in names]
+    return wholes, titles
 
 
 def main() -> None:
@@ -125,22 +169,29 @@ def main() -> None:
     parser.add_argument("repository")
     parser.add_argument("--backend", action="append", choices=["docker", "process"])
     parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--twice", action="store_true", help="warm, warm again, and cold; compare")
     options = parser.parse_args()
     where = source.parse(options.repository)
     wholes: list[Whole] = []
     titles: dict[str, str] = {}
-    console = Console(stderr=True)
+    compared: list[str] = []
     for backend in options.backend or ["docker", "process"]:
-        with tempfile.TemporaryDirectory(prefix="ackrep-whole-") as state:
-            os.environ["ACKREP_STATE"] = state
-            wishes = Options(backend=backend, slots=options.slots)
-            with (
-                console.status(f"checking everything with {backend} …"),
-                joined(where, options=wishes, notify=lambda _: None) as system,
-            ):
-                whole, titles = asyncio.run(check_all(system, backend=backend, slots=options.slots))
-        wholes.append(whole)
-    Console(width=200, highlight=False, markup=False).print(markdown(wholes, titles))
+        plans: list[tuple[list[str], Mapping[str, str]]] = [([backend], {})]
+        if options.twice:
+            warm = [f"{backend} warm", f"{backend} warm again"]
+            plans = [(warm, {}), ([f"{backend} cold"], _COLD)]
+        found: list[Whole] = []
+        for names, more in plans:
+            some, titles = wholes_of(
+                where, backend=backend, slots=options.slots, names=names, more=more
+            )
+            found += some
+        if options.twice:
+            compared.append(comparison.markdown([(one.name, one.checks) for one in found]))
+        wholes += found
+    text = "\n\n".join([markdown(wholes, titles), *compared])
+    Console(width=200, highlight=False, markup=False, soft_wrap=True).print(text)
+    sys.exit(any(not one.startswith("Identical") for one in compared))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from services.runner.checks.trees import TreeCache
 from services.runner.checks.worker import Worker
 from services.runner.domain.attempts import Assignment, CheckLimits
 from services.runner.domain.environments import Definition
-from services.runner.domain.workplaces import PoolPolicy
+from services.runner.domain.pools import PoolPolicy
 from services.runner.environments import Environments
 from services.runner.memory import (
     MemoryBackend,

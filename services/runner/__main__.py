@@ -21,7 +21,7 @@ from services.runner.checks.jobs import NatsEvents, NatsJobs
 from services.runner.checks.slots import Slots
 from services.runner.checks.trees import TreeCache
 from services.runner.checks.worker import Worker
-from services.runner.domain.workplaces import PoolPolicy
+from services.runner.domain.pools import PoolPolicy, parse_warm
 from services.runner.environments import Environments
 from services.runner.ports import Backend, Registration
 from services.runner.servicer.environments import EnvironmentServicer
@@ -45,6 +45,7 @@ def main() -> None:
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serves until `stop` is set, then finishes or hands back what it holds."""
     incarnation = secrets.token_hex(8)
+    warm = parse_warm(settings.warm)
     backend = await choose_backend(settings, incarnation=incarnation)
     log.info(f"backend: {backend.name} ({backend.reason})")
     slots = Slots(settings.slot_count, waiting=settings.slot_count + 4)
@@ -55,6 +56,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             spare=settings.spare,
             checks_per_workplace=settings.checks_per_workplace,
             idle_seconds=settings.idle_seconds,
+            refresh_seconds=settings.refresh_seconds if settings.registry else 0,
+            warm=warm,
         ),
     )
     environments = Environments(settings.environment_folders)
@@ -135,7 +138,7 @@ async def _running(
     registered = asyncio.create_task(_start(worker))
     upkeep = asyncio.create_task(pool.maintain())
     auditing = asyncio.create_task(audit.run())
-    warming = asyncio.create_task(_warm(app, settings.warm))
+    warming = asyncio.create_task(_warm(app, list(parse_warm(settings.warm))))
     try:
         yield
     finally:
@@ -157,7 +160,7 @@ async def _start(worker: Worker) -> list[asyncio.Task[None]]:
     return [asyncio.create_task(worker.pull()), asyncio.create_task(worker.beat())]
 
 
-async def _warm(app: RunnerApp, names: tuple[str, ...]) -> None:
+async def _warm(app: RunnerApp, names: list[str]) -> None:
     for name in names:
         try:
             async for step in app.prepare(app.definition(name)):

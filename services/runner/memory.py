@@ -97,6 +97,12 @@ class MemoryBackend:
         """How many of the next workplaces do not come up."""
         self.digests: dict[str, str] = {}
         self.preparations = 0
+        self.newer: dict[str, str] = {}
+        """Digests that the registry has, by environment."""
+        self.unreachable: Error | None = None
+        """What `freshen` raises."""
+        self.freshened = 0
+        self.swept = 0
         self.opened: list[MemoryWorkplace] = []
         self.closed = False
 
@@ -110,6 +116,18 @@ class MemoryBackend:
         if self.failure is not None:
             raise self.failure
         return self.digests.setdefault(definition.name, "sha256:1")
+
+    async def freshen(self, definition: Definition, progress: Progress) -> bool:
+        self.freshened += 1
+        if self.unreachable is not None:
+            raise self.unreachable
+        newer = self.newer.pop(definition.name, "")
+        self.digests[definition.name] = newer or self.digests[definition.name]
+        return bool(newer)
+
+    async def sweep(self) -> int:
+        self.swept += 1
+        return 0
 
     async def open(self, definition: Definition, *, digest: str) -> MemoryWorkplace:
         await asyncio.sleep(0)

@@ -73,6 +73,20 @@ class Backend(Protocol):
         """
         ...
 
+    async def freshen(self, definition: Definition, progress: Progress) -> bool:
+        """Asks where the environment comes from for a newer one; whether there was one.
+
+        Raises EnvironmentUnavailableError or UnavailableError; the present one stays then.
+        """
+        ...
+
+    async def sweep(self) -> int:
+        """Removes what runners left that are gone; returns how many.
+
+        Never what belongs to one that lives. Raises UnavailableError.
+        """
+        ...
+
     async def open(self, definition: Definition, *, digest: str) -> Workplace:
         """Starts a workplace and waits until it can take checks.
 

@@ -42,9 +42,12 @@ class Settings:
     environments: tuple[str, ...] = ()
     """Folders of environment definitions, the first wins; empty: the one of this installation."""
     warm: tuple[str, ...] = ()
-    """Environments that are made ready at start."""
+    """Environments that are made ready at start and kept warm: `name` (one container), `name:MIN`
+    or `name:MIN-MAX` (never more than MAX at once)."""
     registry: str = ""
     """Registry to pull images from (`<registry>/<name>:latest`); empty: build them here."""
+    refresh_seconds: float = 3600.0
+    """How often the registry is asked for newer images of ready environments; 0: never."""
     memory_bytes: int = 2 * 1024**3
     """Memory of a container where the check's limits say none."""
     cpus: float = 1.0

@@ -8,7 +8,8 @@ import docker
 import pytest
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
-from services.runner.domain.workplaces import CAPABILITIES, PoolPolicy
+from services.runner.domain.pools import PoolPolicy
+from services.runner.domain.workplaces import CAPABILITIES
 from services.runner.engine.containers import Bounds, Engine
 from services.runner.environments import Environments
 from services.runner.sessions.outcome import Verdict

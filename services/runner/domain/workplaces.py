@@ -1,4 +1,4 @@
-"""Workplaces: what is known of one, how many there may be, and when one is replaced. Pure."""
+"""Workplaces: what is known of one, and when it is replaced. Pure."""
 
 import secrets
 from collections.abc import Collection
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.errors import InvalidArgumentError
+from services.runner.domain.pools import PoolPolicy
 from services.runner.sessions.outcome import Cleanliness
 
 CAPABILITIES: Final = frozenset({"setuid", "setgid", "chown", "kill", "dac_override"})
@@ -40,25 +41,6 @@ class WorkplaceInfo:
     start_seconds: float = 0.0
     remarks: tuple[str, ...] = ()
     """What is degraded here; stands in every result."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolPolicy:
-    """Bounds of the warm workplaces of one runner."""
-
-    slots: int = 1
-    """Checks at once."""
-    spare: int = 2
-    """Workplaces beyond the slots: warm ones of other environments, and replacements."""
-    checks_per_workplace: int = 1000
-    """A workplace is replaced after so many checks."""
-    idle_seconds: float = 900.0
-    """A workplace unused for so long is closed."""
-
-    @property
-    def total(self) -> int:
-        """Workplaces at once, busy, idle and starting together."""
-        return self.slots + self.spare
 
 
 def reason_to_retire(

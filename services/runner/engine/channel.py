@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -35,6 +36,32 @@ class ContainerChannel:
     def errors(self) -> str:
         """The last of what the harness itself wrote to standard error."""
         return self._errors.decode("utf-8", "replace").strip()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the container's end has reached us. Not to be asked while somebody reads."""
+        if self._closed:
+            return True
+        try:
+            if self._plain:
+                return not self._socket.recv(1, socket.MSG_PEEK)
+            if isinstance(self._socket, ssl.SSLSocket):
+                return self._ended_within_tls()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False  # nothing to read: it lives
+        except OSError:
+            return True
+        return False
+
+    def _ended_within_tls(self) -> bool:
+        # TLS cannot be peeked at: what comes is kept for the next reader.
+        self._socket.settimeout(0)
+        try:
+            data = self._socket.recv(1)
+        finally:
+            self._socket.settimeout(None)
+        self._pending += data
+        return not data
 
     async def read(self, size: int, /) -> bytes:
         while True:

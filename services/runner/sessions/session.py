@@ -58,6 +58,11 @@ class SessionBrokenError(Exception):
 class Channel(Protocol):
     """A two-way stream of bytes to a harness."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the other side is known to be gone, while nobody reads. False where unknown."""
+        ...
+
     async def read(self, size: int, /) -> bytes:
         """Up to `size` bytes, as soon as there are any; empty at the end of the stream."""
         ...
@@ -204,6 +209,11 @@ class HarnessSession:
             preload_failures=dict(ready["preload_failures"]),
             preload_seconds=float(ready["preload_seconds"]),
         )
+
+    @property
+    def ended(self) -> bool:
+        """Whether it takes no further check, as far as that can be seen without running one."""
+        return self.broken or (not self._busy and self._channel.ended)
 
     async def run(
         self,

@@ -50,7 +50,7 @@ class HarnessWorkplace:
 
     @property
     def broken(self) -> bool:
-        return self._session.broken
+        return self._session.ended
 
     async def run(
         self, plan: Plan, *, trees: Iterable[Tree], limits: Limits, seed: int, check: str

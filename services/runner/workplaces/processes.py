@@ -94,6 +94,10 @@ class ProcessChannel:
         """The last of what the harness itself wrote to standard error."""
         return self._errors.decode("utf-8", "replace").strip()
 
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None or self._stdout.at_eof()
+
     async def read(self, size: int, /) -> bytes:
         return await self._stdout.read(size)
 
@@ -162,6 +166,10 @@ class ProcessBackend:
         made = await self._environments.make(definition, progress)
         self._ready[definition.name] = made
         return made.digest
+
+    async def freshen(self, definition: Definition, progress: Progress) -> bool:
+        """False: a virtual environment is newer only when its definition was edited."""
+        return False
 
     async def open(self, definition: Definition, *, digest: str) -> HarnessWorkplace:
         started = time.monotonic()

@@ -36,6 +36,10 @@ class ProcessChannel:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
+    @property
+    def ended(self) -> bool:
+        return self.process.returncode is not None
+
     async def read(self, size: int, /) -> bytes:
         assert self.process.stdout is not None
         return await self.process.stdout.read(size)

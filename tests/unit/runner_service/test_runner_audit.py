@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.runner.checks.audit import Audit, Sample, differences
-from services.runner.domain.workplaces import PoolPolicy
+from services.runner.domain.pools import PoolPolicy
 from services.runner.memory import MemoryBackend
 from services.runner.sessions.outcome import Event, Number, Outcome, ResultEvent, Verdict
 from services.runner.sessions.plan import Folder, Plan, plan_of

@@ -7,9 +7,9 @@ import pytest
 from services.errors import InvalidArgumentError
 from services.runner.domain.attempts import Artefact, remarks_of
 from services.runner.domain.environments import require_environment_name
+from services.runner.domain.pools import PoolPolicy
 from services.runner.domain.undeclared import declaration, undeclared
 from services.runner.domain.workplaces import (
-    PoolPolicy,
     WorkplaceInfo,
     reason_to_retire,
     uid_range,

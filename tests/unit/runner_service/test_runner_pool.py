@@ -7,7 +7,7 @@ import pytest
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
 from services.runner.domain.environments import Definition
-from services.runner.domain.workplaces import PoolPolicy
+from services.runner.domain.pools import PoolPolicy
 from services.runner.memory import MemoryBackend, MemoryWorkplace
 from services.runner.sessions.outcome import Cleanliness
 from services.runner.workplaces.pool import Pool
