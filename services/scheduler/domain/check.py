@@ -115,7 +115,7 @@ class Check:
     revision: str
     """Tree id."""
     environment: str
-    """Name of the environment."""
+    """Name of the environment; with `@` and a reference, one image of it."""
     inputs_digest: str
     create_time: datetime
     commit: str = ""
@@ -157,6 +157,11 @@ class Check:
         """Whether it has a verdict."""
         return self.state is State.FINISHED
 
+    @property
+    def of_candidate(self) -> bool:
+        """Whether it tries one image by reference: that says nothing of how its entity is."""
+        return "@" in self.environment
+
 
 @dataclass(frozen=True, kw_only=True)
 class EntityVerdict:
@@ -174,8 +179,11 @@ class EntityVerdict:
 
 
 def entity_verdict(check: Check) -> EntityVerdict | None:
-    """Gives what a check says about its entity; nothing if it is not finished or was cancelled."""
-    if check.result is None or check.result.verdict is Verdict.CANCELLED:
+    """Gives what a check says about its entity.
+
+    Nothing if it is not finished, was cancelled, or tried an image that is not in use.
+    """
+    if check.result is None or check.result.verdict is Verdict.CANCELLED or check.of_candidate:
         return None
     return EntityVerdict(
         entity=check.entity,

@@ -57,6 +57,19 @@ def environment_name(name: str) -> str:
     return _id(name, "environments", _WORD)
 
 
+def environment_image(name: str) -> tuple[str, str]:
+    """Reads `environments/{name}` or `environments/{name}@{reference}`: name, and reference."""
+    plain, at, reference = name.partition("@")
+    if at and not reference:
+        raise InvalidArgumentError(f"{name!r} names no image after the @", name=name)
+    return environment_name(plain), reference
+
+
+def trial_id(name: str) -> str:
+    """Reads `trials/{id}`."""
+    return _id(name, "trials", _HEX)
+
+
 def _id(name: str, collection: str, pattern: re.Pattern[str]) -> str:
     prefix, _, tail = name.partition("/")
     if prefix != collection or not pattern.fullmatch(tail):
