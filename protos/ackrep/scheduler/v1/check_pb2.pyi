@@ -251,6 +251,7 @@ class Result(_message.Message):
     REMARKS_FIELD_NUMBER: _builtins.int
     CLEANLINESS_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DEPENDS_ON_REVISION_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """What came out."""
     message: _builtins.str
@@ -261,6 +262,10 @@ class Result(_message.Message):
     """`score` as the entity gave it; absent if it gave none."""
     log: _builtins.str
     """The whole log as an artefact of JSON lines, `artefacts/{sha256}`; empty where nothing ran."""
+    depends_on_revision: _builtins.bool
+    """True if it depends on the whole revision, not only on the closure: the check lacked a file or
+    module, so that all of the data repository was searched for it.
+    """
     @_builtins.property
     def quantities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quantity]:
         """Named numbers of the result, e.g. `final_state_errors`."""
@@ -309,10 +314,11 @@ class Result(_message.Message):
         remarks: _abc.Iterable[_builtins.str] | None = ...,
         cleanliness: Global___Cleanliness | None = ...,
         description: Global___ModelDescription | None = ...,
+        depends_on_revision: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "cleanliness", b"cleanliness", "description", b"description", "provenance", b"provenance", "score", b"score", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "artefacts", b"artefacts", "cleanliness", b"cleanliness", "description", b"description", "log", b"log", "message", b"message", "phases", b"phases", "provenance", b"provenance", "quantities", b"quantities", "remarks", b"remarks", "score", b"score", "traceback", b"traceback", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "artefacts", b"artefacts", "cleanliness", b"cleanliness", "depends_on_revision", b"depends_on_revision", "description", b"description", "log", b"log", "message", b"message", "phases", b"phases", "provenance", b"provenance", "quantities", b"quantities", "remarks", b"remarks", "score", b"score", "traceback", b"traceback", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
