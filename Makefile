@@ -9,7 +9,7 @@ DEVELOPMENT := $(VENV)/.development
 PROTO_FILES := $(shell find protos/ackrep -name '*.proto')
 DEMO := examples/demo_data
 
-.PHONY: help demo up test unit contract integration browser check fmt protos docs stubs-current breaking bench secrets assets clean
+.PHONY: help demo up test unit contract integration browser check fmt protos migrations docs stubs-current breaking bench secrets assets clean
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "} {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ fmt: $(DEVELOPMENT) ## Format the code
 
 protos: $(DEVELOPMENT) ## Generate stubs and the descriptor image from protos/
 	@$(BIN)/python protos/generate.py protos build/ackrep.binpb
+
+migrations: $(DEVELOPMENT) ## Write the revision of the scheduler's schema after a change of tables (NAME=word)
+	@PYTHONPATH=protos $(BIN)/python -m services.scheduler.sql.migrations --name "$(or $(NAME),change)"
 
 docs: $(INSTALLED) ## Fill the generated parts of docs/ from settings, commands, protos and pages
 	@$(BIN)/python docs/generate.py

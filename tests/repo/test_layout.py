@@ -19,7 +19,11 @@ def tracked(*patterns: str) -> list[Path]:
         capture_output=True,
         text=True,
     ).stdout.split("\n")
-    paths = [ROOT / name for name in names if name and "_pb2" not in name]
+    paths = [
+        ROOT / name
+        for name in names
+        if name and "_pb2" not in name and "/migrations/versions/" not in name
+    ]
     return [path for path in paths if path.exists()]
 
 

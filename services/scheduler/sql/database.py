@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from services.errors import UnavailableError
 from services.scheduler.sql import schema
-from services.scheduler.sql.upgrade import upgrade
+from services.scheduler.sql.upgrade import is_current, upgrade
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ Work = Callable[[Connection], T]
 """What is done with a connection; plain functions, the same for both databases."""
 
 _READERS = 2
+_UPGRADING = 0x41434B524550
+"""The advisory lock of PostgreSQL under which the schema is upgraded."""
 
 
 class _Engine(Protocol):
@@ -40,6 +42,8 @@ class _Engine(Protocol):
     async def read(self, work: Work[T]) -> T: ...
 
     async def write(self, work: Work[T], *, durable: bool) -> T: ...
+
+    async def upgrade(self, work: Work[None]) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -60,15 +64,17 @@ class Database:
         )
 
     async def prepare(self) -> None:
-        """Makes the tables where they do not exist yet, and fills those an older version lacked.
+        """Brings the database to the schema of this version, a new one and an old one alike.
+
+        Schedulers that start at once do so one after the other.
 
         Raises:
             UnavailableError: The database cannot be reached.
+            PreconditionError: It is of a newer version.
         """
         try:
-            await self.write(upgrade)
-        except IntegrityError:  # PostgreSQL, where another scheduler made them at the same time
-            pass
+            if not await self.read(is_current):
+                await self._engine.upgrade(upgrade)
         except (OSError, DBAPIError) as error:
             raise UnavailableError(f"cannot use the database: {error}") from error
         counter = self.insert(schema.counter).on_conflict_do_nothing(index_elements=["name"])
@@ -146,6 +152,9 @@ class _SqliteThreads:
             self._writer, self._write, work, durable
         )
 
+    async def upgrade(self, work: Work[None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._upgrade, work)
+
     async def close(self) -> None:
         for executor in (self._writer, self._readers):
             await asyncio.to_thread(executor.shutdown)
@@ -169,6 +178,21 @@ class _SqliteThreads:
         with connection.begin():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             return work(connection)
+
+    def _upgrade(self, work: Work[None]) -> None:
+        connection = self._connection()
+        # Tables that are changed are copied and dropped, which must take no rows of others along.
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.rollback()
+        try:
+            with connection.begin():
+                connection.exec_driver_sql("BEGIN EXCLUSIVE")
+                work(connection)
+                if lost := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                    raise RuntimeError(f"the upgrade lost what a row of {lost[0]} refers to")
+        finally:
+            connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+            connection.rollback()
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
@@ -202,6 +226,11 @@ class _PostgresConnections:
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
 
+    async def upgrade(self, work: Work[None]) -> None:
+        async with self._engine.begin() as connection:
+            await connection.exec_driver_sql(f"select pg_advisory_xact_lock({_UPGRADING})")
+            await connection.run_sync(work)
+
     async def close(self) -> None:
         await self._engine.dispose()
 
@@ -211,8 +240,8 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
+        "busy_timeout = 10000",  # first: two that open a new file at once wait for each other
         "journal_mode = WAL",
-        "busy_timeout = 10000",
         "foreign_keys = ON",
         "cache_size = -16000",
     ):

@@ -1,9 +1,12 @@
-"""Makes the tables, and fills those that an older database lacks."""
+"""Brings a database to the schema of this version: new ones, old ones, those of other versions."""
 
-from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy import Connection, func, insert, inspect, select, text
 
+from services.errors import PreconditionError
 from services.scheduler.domain.check import State, Verdict
 from services.scheduler.sql import schema
+from services.scheduler.sql.migrations import FIRST, FOLDER, revisions
+from services.scheduler.sql.tables import complete_metadata
 
 _c = schema.checks.c
 
@@ -22,11 +25,86 @@ _FILL = insert(schema.entity_verdicts).from_select(
         _c.revision,
     ).where(_c.id.in_(_NEWEST)),
 )
+_STAMP = text("select version_num from alembic_version")
+_COLUMNS = {
+    "sqlite": text(
+        "select t.name, c.name from sqlite_master t join pragma_table_info(t.name) c "
+        "where t.type = 'table'"
+    ),
+    "postgresql": text(
+        "select table_name, column_name from information_schema.columns "
+        "where table_schema = current_schema()"
+    ),
+}
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether a database has the schema of this version.
+
+    Raises:
+        PreconditionError: It has that of a newer version.
+    """
+    return _stamp(connection) == revisions()[-1] and not _lacking(connection)
 
 
 def upgrade(connection: Connection) -> None:
-    """Makes the tables that do not exist; new ones that follow from others get their rows."""
+    """Brings a database to the schema of this version; rows that follow from others are filled in.
+
+    The caller sees to it that nobody else does so at the same time.
+
+    Raises:
+        PreconditionError: It has the schema of a newer version; nothing was changed.
+    """
+    if is_current(connection):  # somebody else was quicker
+        return
     old = set(inspect(connection).get_table_names())
-    schema.metadata.create_all(connection)
+    if _stamp(connection) == revisions()[-1] == FIRST:
+        # Before the first release that revision still grows. It adds what a database lacks.
+        connection.execute(text("delete from alembic_version"))
+    migrate(connection)
+    if lacking := _lacking(connection):
+        raise RuntimeError(
+            f"no revision makes {', '.join(lacking[:3])}{' …' * (len(lacking) > 3)}: run "
+            "`make migrations` after a change of tables, and commit what it writes"
+        )
     if schema.entity_verdicts.name not in old:
         connection.execute(_FILL)
+
+
+def migrate(connection: Connection) -> None:
+    """Applies the revisions that a database lacks, in the transaction of the caller."""
+    # Imported where it is needed: it takes a third of a second.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _stamp(connection: Connection) -> str:
+    """The revision of a database; empty where it has none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    found: str = connection.execute(_STAMP).scalar_one_or_none() or ""
+    if found and found not in revisions():
+        raise PreconditionError(
+            f"the database is of a newer version of ACKREP: its schema is {found}, and this "
+            f"version knows those up to {revisions()[-1]}; start the newer version again, or "
+            "restore a backup that an older one made",
+            found=found,
+            known=revisions()[-1],
+        )
+    return found
+
+
+def _lacking(connection: Connection) -> list[str]:
+    """Names the columns that a database does not have, as `table.column`."""
+    there = {tuple(row) for row in connection.execute(_COLUMNS[connection.dialect.name])}
+    return [
+        f"{table.name}.{column.name}"
+        for table in complete_metadata().sorted_tables
+        for column in table.columns
+        if (table.name, column.name) not in there
+    ]

@@ -1,0 +1,320 @@
+"""All of the first release.
+
+Written by `make migrations`.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from services.scheduler.sql.migrations.adoption import make_table
+
+revision = "0001_first"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Changes the tables."""
+    make_table(
+        "checks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("entity", sa.String(length=16), nullable=False),
+        sa.Column("revision", sa.String(length=64), nullable=False),
+        sa.Column("commit", sa.String(length=64), nullable=False),
+        sa.Column("environment", sa.String(length=128), nullable=False),
+        sa.Column("run", sa.String(length=32), nullable=False),
+        sa.Column("pool", sa.String(length=64), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("rank", sa.Float(), server_default="0", nullable=False),
+        sa.Column("requester", sa.String(length=128), server_default="", nullable=False),
+        sa.Column("expected_seconds", sa.Float(), server_default="0", nullable=False),
+        sa.Column("inputs_digest", sa.String(length=64), nullable=False),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
+        sa.Column("limits", sa.Text(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("verdict", sa.Integer(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("ended_attempts", sa.Integer(), nullable=False),
+        sa.Column("finished_by", sa.Integer(), nullable=False),
+        sa.Column("final_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("start_time", sa.BigInteger(), nullable=True),
+        sa.Column("finish_time", sa.BigInteger(), nullable=True),
+        sa.Column("not_before", sa.BigInteger(), nullable=True),
+        sa.Column("runner", sa.String(length=128), nullable=True),
+        sa.Column("incarnation", sa.String(length=128), nullable=True),
+        sa.Column("claim_id", sa.String(length=128), nullable=True),
+        sa.Column("claim_time", sa.BigInteger(), nullable=True),
+        sa.Column("lease_expires", sa.BigInteger(), nullable=True),
+        sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.Column("published_time", sa.BigInteger(), nullable=True),
+        sa.Column("publications", sa.Integer(), nullable=False),
+        sa.Column("job_sequence", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "checks_active_inputs",
+        "checks",
+        ["inputs_digest"],
+        unique=True,
+        sqlite_where=sa.text("state < 4"),
+        postgresql_where=sa.text("state < 4"),
+    )
+    op.create_index("checks_change", "checks", ["change"], unique=False)
+    op.create_index("checks_entity", "checks", ["entity", "id"], unique=False)
+    op.create_index(
+        "checks_given_up",
+        "checks",
+        ["inputs_digest"],
+        unique=False,
+        sqlite_where=sa.text("verdict = 6"),
+        postgresql_where=sa.text("verdict = 6"),
+    )
+    op.create_index(
+        "checks_leases",
+        "checks",
+        ["lease_expires"],
+        unique=False,
+        sqlite_where=sa.text("state in (2, 3)"),
+        postgresql_where=sa.text("state in (2, 3)"),
+    )
+    op.create_index(
+        "checks_published",
+        "checks",
+        ["pool", "environment"],
+        unique=False,
+        sqlite_where=sa.text("state = 1 and published_time is not null"),
+        postgresql_where=sa.text("state = 1 and published_time is not null"),
+    )
+    op.create_index(
+        "checks_rank",
+        "checks",
+        ["pool", "rank"],
+        unique=False,
+        sqlite_where=sa.text("state = 1"),
+        postgresql_where=sa.text("state = 1"),
+    )
+    op.create_index("checks_verdict", "checks", ["verdict", "id"], unique=False)
+    op.create_index(
+        "checks_waiting",
+        "checks",
+        ["pool", "environment", sa.literal_column("priority desc"), "rank", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 1 and published_time is null"),
+        postgresql_where=sa.text("state = 1 and published_time is null"),
+    )
+    make_table(
+        "counter",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    make_table(
+        "outbox",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("subject", sa.String(length=256), nullable=False),
+        sa.Column("message_id", sa.String(length=256), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_autoincrement=True,
+    )
+    make_table(
+        "pauses",
+        sa.Column("pool", sa.String(length=64), nullable=False),
+        sa.Column("environment", sa.String(length=128), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pool", "environment"),
+    )
+    make_table(
+        "promotions",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("environment", sa.String(length=128), nullable=False),
+        sa.Column("digest", sa.String(length=128), nullable=False),
+        sa.Column("tag", sa.String(length=128), nullable=False),
+        sa.Column("previous_digest", sa.String(length=128), nullable=False),
+        sa.Column("trial", sa.String(length=32), nullable=False),
+        sa.Column("forced", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("beneath", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_promotions_trial"), "promotions", ["trial"], unique=False)
+    op.create_index("promotions_environment", "promotions", ["environment", "id"], unique=False)
+    make_table(
+        "removed_artefacts",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("remove_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    make_table(
+        "requests",
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.Column("resource", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "request_id"),
+    )
+    make_table(
+        "runners",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("incarnation", sa.String(length=128), nullable=False),
+        sa.Column("pool", sa.String(length=64), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("free_slots", sa.Integer(), nullable=False),
+        sa.Column("backend", sa.String(length=32), nullable=False),
+        sa.Column("runtime_version", sa.String(length=128), nullable=False),
+        sa.Column("host", sa.String(length=256), nullable=False),
+        sa.Column("draining", sa.Boolean(), nullable=False),
+        sa.Column("heartbeat_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    make_table(
+        "runs",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("revision", sa.String(length=64), nullable=False),
+        sa.Column("commit", sa.String(length=64), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    make_table(
+        "trials",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("environment", sa.String(length=128), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("base_run", sa.String(length=32), nullable=False),
+        sa.Column("candidate_run", sa.String(length=32), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("entity_count", sa.Integer(), nullable=False),
+        sa.Column("selected_count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("trials_environment", "trials", ["environment", "id"], unique=False)
+    make_table(
+        "attempts",
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("runner", sa.String(length=128), nullable=False),
+        sa.Column("incarnation", sa.String(length=128), nullable=False),
+        sa.Column("claim_time", sa.BigInteger(), nullable=False),
+        sa.Column("start_time", sa.BigInteger(), nullable=True),
+        sa.Column("end_time", sa.BigInteger(), nullable=True),
+        sa.Column("verdict", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("reported", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["check_id"],
+            ["checks.id"],
+        ),
+        sa.PrimaryKeyConstraint("check_id", "attempt"),
+    )
+    make_table(
+        "check_artefacts",
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("content_type", sa.String(length=128), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["check_id"],
+            ["checks.id"],
+        ),
+        sa.PrimaryKeyConstraint("check_id", "place"),
+    )
+    op.create_index(op.f("ix_check_artefacts_sha256"), "check_artefacts", ["sha256"], unique=False)
+    make_table(
+        "entity_verdicts",
+        sa.Column("entity", sa.String(length=16), nullable=False),
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.Column("verdict", sa.Integer(), nullable=False),
+        sa.Column("finish_time", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["check_id"],
+            ["checks.id"],
+        ),
+        sa.PrimaryKeyConstraint("entity"),
+    )
+    op.create_index(
+        "entity_verdicts_verdict", "entity_verdicts", ["verdict", "entity"], unique=False
+    )
+    make_table(
+        "imported_runs",
+        sa.Column("run_id", sa.String(length=32), nullable=False),
+        sa.Column("file_name", sa.String(length=64), nullable=False),
+        sa.Column("content_digest", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("core_commit", sa.String(length=64), nullable=False),
+        sa.Column("build_url", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["runs.id"],
+        ),
+        sa.PrimaryKeyConstraint("run_id"),
+    )
+    make_table(
+        "outcomes",
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.Column("method", sa.Integer(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=32), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("environment_digest", sa.String(length=128), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=True),
+        sa.Column("error", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["check_id"],
+            ["checks.id"],
+        ),
+        sa.PrimaryKeyConstraint("check_id"),
+    )
+    op.create_index("outcomes_fingerprint", "outcomes", ["fingerprint", "check_id"], unique=False)
+    make_table(
+        "replays",
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.Column("replayed_by", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["check_id"],
+            ["checks.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["replayed_by"],
+            ["checks.id"],
+        ),
+        sa.PrimaryKeyConstraint("check_id"),
+    )
+    make_table(
+        "results",
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.Column("verdict", sa.Integer(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("log", sa.String(length=64), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["check_id"],
+            ["checks.id"],
+        ),
+        sa.PrimaryKeyConstraint("check_id"),
+    )
+    make_table(
+        "run_checks",
+        sa.Column("run_id", sa.String(length=32), nullable=False),
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["check_id"],
+            ["checks.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["runs.id"],
+        ),
+        sa.PrimaryKeyConstraint("run_id", "check_id"),
+    )
+    op.create_index(op.f("ix_run_checks_check_id"), "run_checks", ["check_id"], unique=False)

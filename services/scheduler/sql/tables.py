@@ -1,0 +1,17 @@
+"""All tables of the scheduler, also those that other modules of this folder define."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+from sqlalchemy import MetaData
+
+from services.scheduler.sql.schema import metadata
+
+
+def complete_metadata() -> MetaData:
+    """Gives the metadata with all tables: those of `schema`, and of each module `*_tables`."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if module.name.endswith("_tables"):
+            importlib.import_module(f"services.scheduler.sql.{module.name}")
+    return metadata
