@@ -35,6 +35,13 @@ class NotFoundError(Error):
     reason = "RESOURCE_NOT_FOUND"
 
 
+class AlreadyExistsError(Error):
+    """There is one of that name, and it is not replaced."""
+
+    code = "ALREADY_EXISTS"
+    reason = "ALREADY_EXISTS"
+
+
 class InvalidArgumentError(Error):
     """A request is wrong in itself, whatever the state of the system."""
 

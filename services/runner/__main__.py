@@ -208,6 +208,7 @@ async def choose_backend(settings: Settings, *, incarnation: str) -> Backend:
         ),
         reason=f"{asked} at {engine.host}",
         registry=settings.registry,
+        pull_seconds=settings.pull_seconds,
         strict=settings.strict,
     )
     if removed := await backend.sweep():

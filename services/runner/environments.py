@@ -1,5 +1,6 @@
 """Reads environment definitions (`<name>.toml`): this installation's, never a data repository's."""
 
+import dataclasses
 import difflib
 import hashlib
 import tomllib
@@ -9,6 +10,7 @@ from typing import Any
 
 from services.errors import EnvironmentUnavailableError, InvalidArgumentError
 from services.runner.domain.environments import Definition, require_environment_name
+from services.runner.domain.images import normalised, require_pin
 
 _FIELDS = {
     "name",
@@ -20,6 +22,7 @@ _FIELDS = {
     "preload",
     "shims",
     "unavailable",
+    "image",
 }
 
 
@@ -42,12 +45,21 @@ class Environments:
                 found.setdefault(definition.name, definition)
         return sorted(found.values(), key=lambda definition: definition.name)
 
-    def get(self, name: str) -> Definition:
+    def get(self, name: str, *, tag: str = "") -> Definition:
         """The definition of that name or alias (with or without `environments/`).
 
-        Raises EnvironmentUnavailableError, which names the known ones.
+        `name@reference` is one image of it; `tag` says where a registry may have it.
+
+        Raises EnvironmentUnavailableError, which names the known ones, or InvalidArgumentError for
+        what is no reference.
         """
-        wanted = name.removeprefix("environments/")
+        wanted, at, reference = name.removeprefix("environments/").partition("@")
+        definition = self._named(wanted)
+        if not at:
+            return definition
+        return dataclasses.replace(definition, reference=normalised(reference), tag=tag)
+
+    def _named(self, wanted: str) -> Definition:
         definitions = self.all()
         for definition in definitions:
             if wanted == definition.name:
@@ -111,6 +123,7 @@ def load(path: Path) -> Definition:
         preload=_texts(path, content, "preload"),
         shims=_texts(path, content, "shims"),
         unavailable={str(key): str(why) for key, why in content.get("unavailable", {}).items()},
+        pinned=_pinned(path, content, name),
     )
 
 
@@ -121,6 +134,23 @@ def recipe(definition: Definition) -> str:
         digest.update(f"{file}\0".encode())
         digest.update((definition.folder / file).read_bytes())
     return digest.hexdigest()
+
+
+def pins(definition: Definition, *, process: bool = False) -> tuple[str, ...]:
+    """Lines of its requirements, without comments; `process` for those of the process backend."""
+    file = definition.process_requirements if process else definition.requirements
+    lines = (definition.folder / file).read_text("utf-8").splitlines()
+    stripped = (line.partition(" #")[0].strip() for line in lines)
+    return tuple(line for line in stripped if line and not line.startswith(("#", "-")))
+
+
+def _pinned(path: Path, content: dict[str, Any], name: str) -> str:
+    if "image" not in content:
+        return ""
+    try:
+        return require_pin(_text(path, content, "image"), environment=name)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{path}: {error.message}") from error
 
 
 def _text(path: Path, content: dict[str, Any], field: str) -> str:

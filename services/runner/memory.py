@@ -80,6 +80,7 @@ class MemoryBackend:
     name = "memory"
     reason = "asked for"
     engine_version = ""
+    images = None
 
     def __init__(self, script: Script = succeeding) -> None:
         self.script = script
@@ -96,6 +97,7 @@ class MemoryBackend:
         self.broken_starts = 0
         """How many of the next workplaces do not come up."""
         self.digests: dict[str, str] = {}
+        """By identity of the environment."""
         self.preparations = 0
         self.newer: dict[str, str] = {}
         """Digests that the registry has, by environment."""
@@ -107,7 +109,7 @@ class MemoryBackend:
         self.closed = False
 
     async def digest(self, definition: Definition) -> str:
-        return self.digests.get(definition.name, "")
+        return self.digests.get(definition.identity, "")
 
     async def prepare(self, definition: Definition, progress: Progress) -> str:
         self.preparations += 1
@@ -115,7 +117,7 @@ class MemoryBackend:
         await self.prepared.wait()
         if self.failure is not None:
             raise self.failure
-        return self.digests.setdefault(definition.name, "sha256:1")
+        return self.digests.setdefault(definition.identity, "sha256:1")
 
     async def freshen(self, definition: Definition, progress: Progress) -> bool:
         self.freshened += 1

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import IO, Protocol
 
 from services.runner.domain.attempts import Answers, Assignment, Report
 from services.runner.domain.environments import Definition
+from services.runner.domain.images import Image, Published, Release, Shown
 from services.runner.domain.workplaces import WorkplaceInfo
 from services.runner.sessions.outcome import Event
 from services.runner.sessions.plan import Plan
@@ -44,6 +46,52 @@ class Workplace(Protocol):
         ...
 
 
+class ImageStore(Protocol):
+    """The images of environments, where a backend has such.
+
+    Each call raises EnvironmentUnavailableError for what cannot be had, UnavailableError for an
+    engine or a registry that does not answer, DeadlineExceededError.
+    """
+
+    def repository(self, definition: Definition) -> str:
+        """Where its images are pulled from and pushed to, `<registry>/<name>`; or empty."""
+        ...
+
+    def freshness_time(self, definition: Definition) -> datetime | None:
+        """When the registry was last asked for a newer image."""
+        ...
+
+    async def current(self, definition: Definition) -> Image | None:
+        """The image that checks would run in; None if it has to be made or pulled first."""
+        ...
+
+    async def config(self, image: Image) -> Mapping[str, object]:
+        """How its containers would start by themselves: `User`, `Volumes` and so on."""
+        ...
+
+    async def shown(self, definition: Definition) -> Sequence[Shown]:
+        """Its local images, newest first."""
+        ...
+
+    async def build(
+        self, definition: Definition, *, tag: str, no_cache: bool, progress: Progress
+    ) -> str:
+        """Builds one from its Dockerfile as `tag` (empty: `latest`); returns its digest."""
+        ...
+
+    async def pull(self, definition: Definition, progress: Progress) -> str:
+        """Pulls the one with its tag, whether there is one already or not; returns its digest."""
+        ...
+
+    async def push(self, definition: Definition, release: Release, progress: Progress) -> Published:
+        """Publishes it as a version and as `latest`; what is in it stays the same.
+
+        Raises AlreadyExistsError if that version is published, PreconditionError without an image
+        or a registry.
+        """
+        ...
+
+
 class Backend(Protocol):
     """Makes environments ready and opens workplaces in them."""
 
@@ -62,6 +110,11 @@ class Backend(Protocol):
         """Docker engine's version, or empty."""
         ...
 
+    @property
+    def images(self) -> ImageStore | None:
+        """The images of environments; None where there are none."""
+        ...
+
     async def digest(self, definition: Definition) -> str:
         """Digest of the environment as it is here now; empty if it has to be made first."""
         ...
@@ -74,9 +127,10 @@ class Backend(Protocol):
         ...
 
     async def freshen(self, definition: Definition, progress: Progress) -> bool:
-        """Asks where the environment comes from for a newer one; whether there was one.
+        """Asks where the environment comes from for a newer one; whether there is one in use now.
 
-        Raises EnvironmentUnavailableError or UnavailableError; the present one stays then.
+        What was built here is never replaced. Raises EnvironmentUnavailableError,
+        UnavailableError or DeadlineExceededError; the present one stays then.
         """
         ...
 

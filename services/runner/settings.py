@@ -45,7 +45,10 @@ class Settings:
     """Environments that are made ready at start and kept warm: `name` (one container), `name:MIN`
     or `name:MIN-MAX` (never more than MAX at once)."""
     registry: str = ""
-    """Registry to pull images from (`<registry>/<name>:latest`); empty: build them here."""
+    """Registry that images are pulled from and pushed to (`<registry>/<name>:latest`), as
+    `host[:port][/path]`; empty: build them here. Credentials are those of `docker login`."""
+    pull_seconds: float = 3600.0
+    """How long a pull or push of an image may take."""
     refresh_seconds: float = 3600.0
     """How often the registry is asked for newer images of ready environments; 0: never."""
     memory_bytes: int = 2 * 1024**3

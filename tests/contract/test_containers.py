@@ -212,13 +212,13 @@ async def test_an_image_that_vanishes_is_made_again(docker_engine: Engine, tmp_p
     pool = Pool(containers(), policy=PoolPolicy(slots=1))
     try:
         await pool.prepare(definition, quiet)
-        await docker_engine.remove_image(definition.image)
+        await docker_engine.images.remove(definition.image)
         async with pool.workplace(definition, quiet) as borrowed:
             outcome, _ = await run(borrowed.workplace, "pass")
         assert Verdict.SUCCESS == outcome.verdict
     finally:
         await pool.close()
-        await docker_engine.remove_image(definition.image)
+        await docker_engine.images.remove(definition.image)
 
 
 async def test_an_image_follows_its_recipe(docker_engine: Engine, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ async def test_an_image_follows_its_recipe(docker_engine: Engine, tmp_path: Path
     environments = Environments([tmp_path])
     backend = containers()
     image = environments.get("recipe_environment").image
-    await docker_engine.remove_image(image)
+    await docker_engine.images.remove(image)
     try:
         heard: list[tuple[str, float | None]] = []
 
@@ -243,5 +243,5 @@ async def test_an_image_follows_its_recipe(docker_engine: Engine, tmp_path: Path
         second = await backend.prepare(environments.get("recipe_environment"), hear)
         assert first != second
     finally:
-        await docker_engine.remove_image(image)
+        await docker_engine.images.remove(image)
         await backend.close()

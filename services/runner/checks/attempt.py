@@ -160,7 +160,9 @@ class Attempt:
             )
 
     async def _execute(self) -> Outcome:
-        definition = self._around.environments.get(self.assignment.environment)
+        definition = self._around.environments.get(
+            self.assignment.environment, tag=self.assignment.environment_tag
+        )
         if not self._around.pool.is_ready(definition):
             with self._phase("prepare"):
                 async with self._slot.lent():

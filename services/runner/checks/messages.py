@@ -1,6 +1,6 @@
 """Between the protos of the scheduler and the runner's own values."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ackrep.scheduler.v1 import check_pb2, dispatch_pb2
 from services.runner.domain.attempts import Artefact, Assignment, CheckLimits, Directive, Report
-from services.runner.sessions.outcome import Cleanliness, Number, Outcome, Verdict
+from services.runner.sessions.outcome import Cleanliness, Description, Number, Outcome, Verdict
 
 VERDICTS: Final = {
     verdict: check_pb2.Verdict.Value(f"VERDICT_{verdict.value}") for verdict in Verdict
@@ -22,6 +22,8 @@ DIRECTIVES: Final = {
 _MESSAGE_CHARACTERS = 2_000
 _TRACEBACK_CHARACTERS = 200_000
 _FILES_READ = 2_000
+_RESULTS = "/_results/"
+"""Stands before the name of a saved array in its path (harness: arrays)."""
 
 
 def assignment_of(lease: dispatch_pb2.Lease) -> Assignment:
@@ -32,7 +34,8 @@ def assignment_of(lease: dispatch_pb2.Lease) -> Assignment:
         attempt=check.attempt,
         entity=check.entity,
         revision=check.revision,
-        environment=check.environment,
+        environment=lease.environment_image or check.environment,
+        environment_tag=lease.environment_tag,
         limits=CheckLimits(
             wall_seconds=limits.wall_time.ToTimedelta().total_seconds(),
             cpu_seconds=limits.cpu_time.ToTimedelta().total_seconds(),
@@ -62,7 +65,7 @@ def result_of(
         message=_message(outcome)[:_MESSAGE_CHARACTERS],
         traceback=outcome.traceback[-_TRACEBACK_CHARACTERS:],
         score=outcome.score,
-        quantities=quantities_of(outcome),
+        quantities=quantities_of(outcome, files=_results_of(report, assignment)),
         artefacts=[artefact_of(artefact) for artefact in report.artefacts],
         log=report.log,
         phases=[phase_of(name, seconds) for name, seconds in report.phases],
@@ -74,6 +77,8 @@ def result_of(
         ),
         remarks=report.remarks,
     )
+    if outcome.description is not None:
+        result.description.CopyFrom(description_of(outcome.description))
     provenance = result.provenance
     provenance.runner = runner
     provenance.backend = backend
@@ -113,9 +118,24 @@ def _message(outcome: Outcome) -> str:
     return f"exceeded the limit: {outcome.limit}"
 
 
-def quantities_of(outcome: Outcome) -> list[check_pb2.Quantity]:
-    """The named numbers, those that are numbers; cut ones lose their shape."""
-    found = [q for number in outcome.numbers if (q := _quantity(number)) is not None]
+def _results_of(report: Report, assignment: Assignment) -> dict[str, str]:
+    """Files of saved arrays, by their path below the entity's folder, as artefacts' names."""
+    return {
+        artefact.path[artefact.path.index(_RESULTS) + 1 :]: artefact.name
+        for artefact in report.artefacts
+        if _RESULTS in artefact.path
+    }
+
+
+def quantities_of(
+    outcome: Outcome, *, files: Mapping[str, str] | None = None
+) -> list[check_pb2.Quantity]:
+    """The named numbers, those that are numbers.
+
+    `files` are the artefacts of saved arrays, by path below the entity's folder.
+    """
+    saved = files or {}
+    found = [q for number in outcome.numbers if (q := _quantity(number, saved)) is not None]
     if outcome.final_state_errors and not any(q.name == "final_state_errors" for q in found):
         errors = outcome.final_state_errors
         found.insert(
@@ -127,15 +147,35 @@ def quantities_of(outcome: Outcome) -> list[check_pb2.Quantity]:
     return found
 
 
-def _quantity(number: Number) -> check_pb2.Quantity | None:
-    if any(isinstance(element, str) for element in number.data):
-        return None
-    shape: Iterable[int] = (len(number.data),) if number.truncated else number.shape
+def _quantity(number: Number, files: Mapping[str, str]) -> check_pb2.Quantity | None:
+    artefact = files.get(number.file, "")
+    values = [float(element) for element in number.data if not isinstance(element, str)]
+    if len(values) < len(number.data):
+        # Complex numbers have no values here: they are in the file, or nowhere.
+        if not artefact:
+            return None
+        values = []
     return check_pb2.Quantity(
         name=number.name,
-        values=[float(element) for element in number.data],
-        shape=shape,
+        values=values,
+        shape=number.shape,
         dtype=number.dtype,
+        truncated=number.truncated or len(values) < len(number.data),
+        artefact=artefact,
+    )
+
+
+def description_of(description: Description) -> check_pb2.ModelDescription:
+    """A system model in formulas."""
+    return check_pb2.ModelDescription(
+        states=description.states,
+        inputs=description.inputs,
+        equations=description.equations,
+        parameter_columns=description.columns,
+        parameters=[
+            check_pb2.ParameterRow(cells=row.cells, name=row.name, value=row.value)
+            for row in description.parameters
+        ],
     )
 
 

@@ -34,11 +34,13 @@ class Assignment:
     revision: str
     """`revisions/{tree id}`."""
     environment: str
-    """`environments/{name}`."""
+    """`environments/{name}`, or `environments/{name}@{digest}` where it was promoted to that."""
     limits: CheckLimits
     seed: int
     message: bytes = b""
     """The check as the scheduler sent it, serialised: events carry it on."""
+    environment_tag: str = ""
+    """Tag under which a registry has that image; may be empty."""
 
 
 class Directive(StrEnum):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.errors import InvalidArgumentError
+from services.runner.domain.images import LATEST, is_digits
 
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*_environment")
 
@@ -34,11 +35,28 @@ class Definition:
     """Compatibility that the runtime adds in it."""
     unavailable: Mapping[str, str] = field(default_factory=dict)
     """Package to the reason why it cannot be installed."""
+    pinned: str = ""
+    """Image that is pulled, `<registry>/<name>@sha256:…`; empty: the registry's latest."""
+    reference: str = ""
+    """One image of it: a tag, or 12 to 64 hexadecimal digits of a digest; empty: the one in use."""
+    tag: str = field(default="", compare=False)
+    """Where a registry may have the image of those digits; may be empty."""
+
+    @property
+    def identity(self) -> str:
+        """Name, and reference where there is one: what is kept apart from each other."""
+        return f"{self.name}@{self.reference}" if self.reference else self.name
+
+    @property
+    def repository(self) -> str:
+        """Repository of its local images."""
+        return f"ackrep/{self.name}"
 
     @property
     def image(self) -> str:
-        """Name of the local image."""
-        return f"ackrep/{self.name}:latest"
+        """Name of the local image in use, or of the one with its tag."""
+        tag = self.reference if self.reference and not is_digits(self.reference) else LATEST
+        return f"{self.repository}:{tag}"
 
 
 def require_environment_name(name: str) -> str:

@@ -1,49 +1,32 @@
-"""The Docker engine: the only module that imports `docker`.
+"""The Docker engine and its containers. Only this folder imports `docker`.
 
 Blocking calls of docker-py run in threads. Nothing of the host is ever mounted into a container.
 """
 
 import asyncio
-import contextlib
 import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import docker
 import requests
 from docker.context import ContextAPI
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.types import LogConfig
 from docker.utils import kwargs_from_env
 
-from services.errors import EnvironmentUnavailableError, UnavailableError
+from services.errors import UnavailableError
 from services.runner.domain.workplaces import CAPABILITIES
+from services.runner.engine.calls import call
 from services.runner.engine.channel import ContainerChannel
+from services.runner.engine.images import Images
+from services.runner.engine.leftovers import leftovers
 
 RUNNER_LABEL: Final = "dev.ackrep.runner"
 INCARNATION_LABEL: Final = "dev.ackrep.incarnation"
-ENVIRONMENT_LABEL: Final = "dev.ackrep.environment"
-RUNTIME_LABEL: Final = "dev.ackrep.runtime"
-"""An image carries it if it was made for our runtime."""
-RECIPE_LABEL: Final = "dev.ackrep.recipe"
-"""sha256 of the Dockerfile and the requirements that an image was built from."""
 
-_T = TypeVar("_T")
 _CALL_SECONDS = 60
-_BUILD_SECONDS = 3600
-_LAST_LINES = 15
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """A local image."""
-
-    id: str
-    """`sha256:…`, the digest that results name."""
-    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,99 +52,7 @@ class Engine:
         self.host = host
         self.components = components
         """Version of each of its parts, by name."""
-
-    # Images
-
-    async def image(self, name: str) -> Image | None:
-        """The local image of that name."""
-
-        def inspect() -> Image | None:
-            try:
-                found = self._inspect(name)
-            except ImageNotFound:
-                return None
-            return Image(id=found["Id"], labels=(found.get("Config") or {}).get("Labels") or {})
-
-        return await _call(inspect)
-
-    async def build(
-        self, name: str, *, folder: Path, dockerfile: str, labels: Mapping[str, str],
-        on_line: Callable[[str], None],
-    ) -> None:  # fmt: skip
-        """Builds an image; lines of output go to `on_line`, in the event loop's thread.
-
-        Raises EnvironmentUnavailableError with the last lines.
-        """
-        loop = asyncio.get_running_loop()
-        given_up = threading.Event()
-
-        def build() -> None:
-            lines: list[str] = []
-            stream = self._client.build(
-                path=str(folder),
-                dockerfile=dockerfile,
-                tag=name,
-                network_mode="host",  # only while it is built: packages come from the network
-                labels=dict(labels),
-                decode=True,
-                rm=True,
-                forcerm=True,
-                timeout=_BUILD_SECONDS,
-            )
-            for message in stream:
-                if given_up.is_set():
-                    return  # the engine stops a build whose client is gone
-                for line in str(message.get("stream") or message.get("error") or "").splitlines():
-                    if line.strip():
-                        lines.append(line.strip())
-                        del lines[:-_LAST_LINES]
-                        loop.call_soon_threadsafe(on_line, line.strip())
-                if message.get("error"):
-                    raise EnvironmentUnavailableError(
-                        f"the image {name} cannot be built: " + " | ".join(lines)
-                    )
-
-        try:
-            await _call(build)
-        finally:
-            given_up.set()
-
-    async def pull(self, reference: str, *, name: str) -> None:
-        """Pulls an image and gives it its local name, if it carries our runtime label.
-
-        Raises EnvironmentUnavailableError.
-        """
-
-        def pull() -> None:
-            for message in self._client.pull(reference, stream=True, decode=True):
-                if message.get("error"):
-                    raise EnvironmentUnavailableError(
-                        f"cannot pull {reference}: {message['error']}"
-                    )
-            labels = (self._inspect(reference).get("Config") or {}).get("Labels") or {}
-            if RUNTIME_LABEL not in labels:
-                raise EnvironmentUnavailableError(
-                    f"{reference} lacks the label {RUNTIME_LABEL}: it is not made for ACKREP"
-                )
-            repository, _, tag = name.rpartition(":")
-            self._client.tag(reference, repository, tag)
-
-        await _call(pull)
-
-    async def remove_image(self, name: str) -> None:
-        """Removes a local image; one that is gone already counts as removed."""
-
-        def remove() -> None:
-            with contextlib.suppress(ImageNotFound):
-                self._client.remove_image(name, force=True)
-
-        await _call(remove)
-
-    def _inspect(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._client.inspect_image(name)  # type: ignore[no-untyped-call]
-        return found
-
-    # Containers
+        self.images = Images(client)
 
     async def start(
         self, name: str, *, image: str, command: Sequence[str], labels: Mapping[str, str],
@@ -213,12 +104,12 @@ class Engine:
                 raise
             return response
 
-        response = await _call(start)
+        response = await call(start)
         return ContainerChannel(response)
 
     async def bound(self, name: str, *, memory_bytes: int) -> None:
         """Changes the memory limit of a running container."""
-        await _call(
+        await call(
             lambda: self._client.update_container(
                 name, mem_limit=memory_bytes, memswap_limit=memory_bytes
             )
@@ -234,25 +125,31 @@ class Engine:
                 return False
             return bool(state.get("OOMKilled")) and not state.get("Running")
 
-        return await _call(inspect)
+        return await call(inspect)
 
     async def remove(self, name: str) -> None:
         """Kills and removes a container; one that is gone already counts as removed."""
-        await _call(lambda: self._remove(name))
+        await call(lambda: self._remove(name))
 
-    async def remove_earlier(self, *, runner: str, incarnation: str) -> int:
-        """Removes what earlier incarnations of this runner left; returns how many."""
+    async def remove_leftovers(self, *, runner: str, incarnation: str, ended_seconds: float) -> int:
+        """Removes what earlier incarnations of this runner left, and what has ended long ago.
+
+        Returns how many. See `leftovers` for what stays.
+        """
 
         def remove() -> int:
-            found = self._client.containers(
-                all=True, filters={"label": [f"{RUNNER_LABEL}={runner}"]}
+            found = leftovers(
+                self._client,
+                labels=(RUNNER_LABEL, INCARNATION_LABEL),
+                runner=runner,
+                incarnation=incarnation,
+                ended_seconds=ended_seconds,
             )
-            stale = [c for c in found if c["Labels"].get(INCARNATION_LABEL) != incarnation]
-            for container in stale:
-                self._remove(container["Id"])
-            return len(stale)
+            for container in found:
+                self._remove(container)
+            return len(found)
 
-        return await _call(remove)
+        return await call(remove)
 
     def _remove(self, name: str) -> None:
         try:
@@ -308,11 +205,3 @@ def _endpoint() -> tuple[dict[str, Any], str]:
         "tls": context.TLSConfig or False,
         "use_ssh_client": True,
     }, str(context.Host)
-
-
-async def _call(work: Callable[[], _T]) -> _T:
-    """Runs a blocking call in a thread. Raises UnavailableError for what the engine does not do."""
-    try:
-        return await asyncio.to_thread(work)
-    except (DockerException, requests.RequestException) as error:
-        raise UnavailableError(f"the Docker engine failed: {error}") from error

@@ -6,9 +6,10 @@ check runs after the former, and every result says the latter.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from services.errors import EnvironmentUnavailableError
 from services.runner.domain.workplaces import CAPABILITIES
 
 TOP_RUNG: Final = "landlock+seccomp+uid"
@@ -24,6 +25,22 @@ _RUNC_ESCAPES: Final = (
 _FIXED_CANDIDATES: Final = 3
 """1.4.0-rc.3 is fixed, its predecessors are not."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-~]?rc\.?(\d+))?")
+
+
+class LooseContainerError(EnvironmentUnavailableError):
+    """A container that is not tight enough to run anybody's code.
+
+    Args:
+        found: What is wrong with it, one sentence each.
+        environment: Name of its environment.
+    """
+
+    def __init__(self, found: Sequence[str], *, environment: str) -> None:
+        self.found = tuple(found)
+        super().__init__(
+            f"containers of {environment} are not tight enough to run checks: {'; '.join(found)}",
+            environment=environment,
+        )
 
 
 def faults(conformance: Mapping[str, object]) -> list[str]:

@@ -4,33 +4,30 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import re
 import time
 import zlib
 from collections.abc import Mapping
 
-from services.errors import EnvironmentUnavailableError, UnavailableError
+from services.errors import UnavailableError
 from services.runner.domain.environments import Definition
+from services.runner.domain.images import ENVIRONMENT_LABEL
 from services.runner.domain.workplaces import FRESH, uid_range, workplace_name
-from services.runner.engine.containers import (
-    ENVIRONMENT_LABEL,
-    INCARNATION_LABEL,
-    RECIPE_LABEL,
-    RUNNER_LABEL,
-    RUNTIME_LABEL,
-    Bounds,
-    Engine,
-)
-from services.runner.environments import recipe
+from services.runner.engine.containers import INCARNATION_LABEL, RUNNER_LABEL, Bounds, Engine
 from services.runner.ports import Progress
 from services.runner.sessions import bundle
 from services.runner.sessions.session import HarnessSession, Limits, SessionBrokenError
-from services.runner.workplaces.conformance import degradations, faults, outdated
+from services.runner.workplaces.conformance import (
+    LooseContainerError,
+    degradations,
+    faults,
+    outdated,
+)
 from services.runner.workplaces.harnessed import HarnessWorkplace, config_of, info_of
+from services.runner.workplaces.images import ContainerImages
 
 log = logging.getLogger(__name__)
 
-_STEP = re.compile(r"Step (\d+)/(\d+)")
+_ENDED_SECONDS = 600.0
 _OWN_PROCESSES = 16
 """Of a container's, for the harness: supervisor, zygote, and whoever they start to clean up."""
 
@@ -45,6 +42,7 @@ class ContainerBackend:
         bounds: What a container may use where the limits of a check say nothing.
         reason: Why this backend is used.
         registry: Where to pull images from; empty: they are built.
+        pull_seconds: How long a pull or push of an image may take.
         strict: Whether what is only degraded or outdated is refused as well.
 
     Raises UnavailableError if it is strict and the engine has known ways out of its containers.
@@ -54,13 +52,13 @@ class ContainerBackend:
 
     def __init__(
         self, engine: Engine, *, runner: str, incarnation: str, bounds: Bounds, reason: str,
-        registry: str = "", strict: bool = False,
+        registry: str = "", pull_seconds: float = 3600.0, strict: bool = False,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._runner = runner
         self._incarnation = incarnation
         self._bounds = bounds
-        self._registry = registry
+        self._images = ContainerImages(engine.images, registry=registry, seconds=pull_seconds)
         self._uids: set[int] = set()
         self._open: set[HarnessWorkplace] = set()
         self._strict = strict
@@ -75,53 +73,28 @@ class ContainerBackend:
     def engine_version(self) -> str:
         return self._engine.version
 
-    async def sweep(self) -> int:
-        """Removes the containers of earlier incarnations of this runner; returns how many."""
-        return await self._engine.remove_earlier(runner=self._runner, incarnation=self._incarnation)
+    @property
+    def images(self) -> ContainerImages:
+        return self._images
+
+    async def sweep(self, *, ended_seconds: float = _ENDED_SECONDS) -> int:
+        """Removes what earlier incarnations of this runner left, and what killed runners left.
+
+        Returns how many. The latter only once it has ended for so long: who lives still removes it.
+        """
+        return await self._engine.remove_leftovers(
+            runner=self._runner, incarnation=self._incarnation, ended_seconds=ended_seconds
+        )
 
     async def digest(self, definition: Definition) -> str:
-        image = await self._engine.image(definition.image)
-        if image is None:
-            return ""
-        built_from = image.labels.get(RECIPE_LABEL)
-        if built_from is not None and not self._registry and built_from != recipe(definition):
-            return ""  # its Dockerfile or requirements have changed since
-        return image.id
+        image = await self._images.current(definition)
+        return image.id if image is not None else ""
 
     async def prepare(self, definition: Definition, progress: Progress) -> str:
-        if found := await self.digest(definition):
-            return found
-        if self._registry:
-            reference = f"{self._registry}/{definition.name}:latest"
-            progress(f"pulling {reference}", None)
-            await self._engine.pull(reference, name=definition.image)
-        else:
-            await self._build(definition, progress)
-        image = await self._engine.image(definition.image)
-        if image is None:
-            raise EnvironmentUnavailableError(f"the image {definition.image} was not made")
-        progress(f"{definition.image} is ready", 1.0)
-        return image.id
+        return await self._images.prepare(definition, progress)
 
-    async def _build(self, definition: Definition, progress: Progress) -> None:
-        fraction = 0.0
-
-        def on_line(line: str) -> None:
-            nonlocal fraction
-            if step := _STEP.match(line):
-                fraction = (int(step[1]) - 1) / int(step[2])
-                progress(f"building {definition.image}: {line}", fraction)
-            else:
-                progress(f"{definition.name}: {line}", fraction)
-
-        progress(f"building {definition.image}", 0.0)
-        await self._engine.build(
-            definition.image,
-            folder=definition.folder,
-            dockerfile=definition.dockerfile,
-            labels={RECIPE_LABEL: recipe(definition), RUNTIME_LABEL: "1"},
-            on_line=on_line,
-        )
+    async def freshen(self, definition: Definition, progress: Progress) -> bool:
+        return await self._images.freshen(definition, progress)
 
     async def open(self, definition: Definition, *, digest: str) -> HarnessWorkplace:
         started = time.monotonic()
@@ -200,11 +173,7 @@ class ContainerBackend:
             if self._strict:
                 found += self._degradations(conformance, rung=session.ready.confinement)
             if found:
-                raise EnvironmentUnavailableError(
-                    f"containers of {definition.name} are not tight enough to run checks: "
-                    + "; ".join(found),
-                    environment=definition.name,
-                )
+                raise LooseContainerError(found, environment=definition.name)
         except SessionBrokenError as error:
             await channel.close()
             await self._remove(name)

@@ -49,6 +49,10 @@ class Pool:
         """Whether `prepare` would return at once."""
         return bool(self._places.of(definition).environment.digest)
 
+    def forget(self, definition: Definition) -> None:
+        """Another image may be in use from now on: the next one to need it finds out."""
+        self._places.of(definition).environment.forget()
+
     async def status(self, definition: Definition) -> EnvironmentStatus:
         """How an environment stands, without changing it."""
         return await self._places.of(definition).status()
@@ -160,6 +164,10 @@ class Pool:
     async def maintain(self) -> None:
         """Keeps environments fresh and workplaces warm, for ever."""
         await self._upkeep.run()
+
+    async def tidy(self) -> None:
+        """Does once what `maintain` does now and then."""
+        await self._upkeep.once()
 
     async def close(self) -> None:
         """Closes every workplace."""

@@ -55,9 +55,12 @@ class Environment:
     def redefine(self, definition: Definition) -> None:
         """Takes an edited definition: the environment has to be made ready again."""
         if definition != self.definition:
-            self.definition = definition
-            self.digest = ""
-            self._failure = None
+            self.forget()
+        self.definition = definition
+
+    def forget(self) -> None:
+        """Something was done to it: what it is now is found out when it is needed next."""
+        self.digest, self._failure = "", None
 
     @property
     def failure(self) -> Error | None:

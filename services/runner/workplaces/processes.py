@@ -140,6 +140,7 @@ class ProcessBackend:
 
     name = "process"
     engine_version = ""
+    images = None
 
     def __init__(self, state: Path, *, reason: str) -> None:
         self.reason = reason
@@ -153,6 +154,7 @@ class ProcessBackend:
         return await asyncio.to_thread(remove_stale)
 
     async def digest(self, definition: Definition) -> str:
+        _require_no_reference(definition)
         try:
             found = await self._environments.find(definition)
         except EnvironmentUnavailableError:
@@ -163,6 +165,7 @@ class ProcessBackend:
         return found.digest
 
     async def prepare(self, definition: Definition, progress: Progress) -> str:
+        _require_no_reference(definition)
         made = await self._environments.make(definition, progress)
         self._ready[definition.name] = made
         return made.digest
@@ -224,6 +227,15 @@ class ProcessBackend:
 
     async def close(self) -> None:
         await asyncio.gather(*(workplace.close() for workplace in list(self._open)))
+
+
+def _require_no_reference(definition: Definition) -> None:
+    if definition.reference:
+        raise EnvironmentUnavailableError(
+            f"{definition.identity} is one image of an environment, and the process backend has no "
+            "images: only a runner with a Docker engine can run it",
+            environment=definition.name,
+        )
 
 
 def _remarks(rung: str) -> tuple[str, ...]:
