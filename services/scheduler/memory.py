@@ -23,6 +23,7 @@ from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.window import QueueGroup, room
 from services.scheduler.memory_policy import MemoryPolicy
+from services.scheduler.memory_promotions import MemoryPromotions, MemoryTrials
 from services.scheduler.ports import (
     Announce,
     Change,
@@ -79,6 +80,8 @@ def memory_store(*, announce: Announce) -> Store:
         policy=MemoryPolicy(state.checks.values, published=state.jobs),
         outbox=_Outbox(state),
         runners=_Runners(state),
+        trials=MemoryTrials(),
+        promotions=MemoryPromotions(),
     )
 
 

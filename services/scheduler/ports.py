@@ -18,6 +18,7 @@ from services.scheduler.domain.check import (
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.queue import Pause, QueueLine, Standing
+from services.scheduler.promotion_ports import Promotions, Trials
 
 Clock = Callable[[], datetime]
 """Tells the time, in UTC."""
@@ -261,6 +262,8 @@ class Store:
     policy: Policy
     outbox: Outbox
     runners: Runners
+    trials: Trials
+    promotions: Promotions
 
 
 class Artefacts(Protocol):

@@ -5,9 +5,11 @@ from services.scheduler.sql.checks import SqlChecks
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.outbox import SqlOutbox
 from services.scheduler.sql.policy import SqlPolicy
+from services.scheduler.sql.promotions import SqlPromotions
 from services.scheduler.sql.queue import SqlQueue
 from services.scheduler.sql.runners import SqlRunners
 from services.scheduler.sql.runs import SqlRuns
+from services.scheduler.sql.trials import SqlTrials
 from services.scheduler.sql.verdicts import SqlVerdicts
 
 __all__ = ["Database", "sql_store"]
@@ -23,4 +25,6 @@ def sql_store(database: Database, *, announce: Announce) -> Store:
         policy=SqlPolicy(database),
         outbox=SqlOutbox(database),
         runners=SqlRunners(database),
+        trials=SqlTrials(database),
+        promotions=SqlPromotions(database),
     )
