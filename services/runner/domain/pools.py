@@ -1,5 +1,6 @@
 """How many workplaces there are, and when the next one is started. Pure."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -151,5 +152,7 @@ class Trouble:
         if not self.failures:
             return ""
         times = "once" if self.failures == 1 else f"{self.failures} times in succession"
-        again = f"next try in {pause:.0f} s" if (pause := self.pause(now)) else "trying again"
+        again = (
+            f"next try in {math.ceil(pause)} s" if (pause := self.pause(now)) else "trying again"
+        )
         return f"no workplace comes up ({times}, {again}): {self.reason}"

@@ -15,7 +15,8 @@ from services.runner.workplaces.tasks import Tasks
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 5.0
-_SWEEP_SECONDS = 600.0
+SWEEP_SECONDS = 600.0
+"""How often what killed runners left is looked for."""
 
 
 class Upkeep:
@@ -37,17 +38,21 @@ class Upkeep:
     async def run(self) -> None:
         """Goes on for ever."""
         while True:
-            await asyncio.sleep(min(_LOOK_SECONDS, self._places.policy.idle_seconds / 4))
-            for shelf in self._places.shelves:
-                try:
-                    await self._look_after(shelf)
-                except Error as error:
-                    log.warning(f"upkeep of {shelf.environment.definition.name}: {error.message}")
-                except Exception:
-                    log.exception("upkeep failed; it goes on")
-            if time.monotonic() - self._swept > _SWEEP_SECONDS:
-                self._swept = time.monotonic()
-                self._aside("sweep", self._sweep)
+            await asyncio.sleep(max(0.01, min(_LOOK_SECONDS, self._places.policy.idle_seconds / 4)))
+            await self.once()
+
+    async def once(self) -> None:
+        """Looks after everything. Never raises."""
+        for shelf in self._places.shelves:
+            try:
+                await self._look_after(shelf)
+            except Error as error:
+                log.warning(f"upkeep of {shelf.environment.definition.name}: {error.message}")
+            except Exception:
+                log.exception("upkeep failed; it goes on")
+        if time.monotonic() - self._swept > SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            self._aside("sweep", self._sweep)
 
     async def _look_after(self, shelf: Shelf) -> None:
         environment = shelf.environment
