@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 
-from ackrep.scheduler.v1 import dispatch_pb2_grpc, scheduler_pb2_grpc
+from ackrep.scheduler.v1 import dispatch_pb2_grpc, queue_pb2_grpc, scheduler_pb2_grpc
 from services import lifetime, logs, rpc
 from services.scheduler.app import Scheduler
 from services.scheduler.artefacts import FileArtefacts
@@ -17,7 +17,10 @@ from services.scheduler.dispatch import Dispatch
 from services.scheduler.jobs import NatsBroker
 from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
 from services.scheduler.messages import announce
+from services.scheduler.pauses import Pauses
+from services.scheduler.queueing import Queueing
 from services.scheduler.servicer.dispatch import DispatchServicer
+from services.scheduler.servicer.queue import QueueServicer
 from services.scheduler.servicer.scheduler import SchedulerServicer
 from services.scheduler.settings import Settings
 from services.scheduler.sql import Database, sql_store
@@ -26,7 +29,11 @@ from services.settings import load
 
 log = logging.getLogger(__name__)
 
-_SERVICES = ("ackrep.scheduler.v1.SchedulerService", "ackrep.scheduler.v1.DispatchService")
+_SERVICES = (
+    "ackrep.scheduler.v1.SchedulerService",
+    "ackrep.scheduler.v1.QueueService",
+    "ackrep.scheduler.v1.DispatchService",
+)
 
 
 def _now() -> datetime:
@@ -60,8 +67,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             pool=settings.pool,
             runner_memory=runner_memory,
         )
+        pauses = Pauses(store=store, clock=_now)
+        queueing = Queueing(
+            store=store,
+            scheduler=scheduler,
+            pauses=pauses,
+            bells=bells,
+            clock=_now,
+            limit=settings.waiting_limit,
+        )
         dispatch = Dispatch(
             store=store,
+            pauses=pauses,
             artefacts=artefacts,
             bells=bells,
             clock=_now,
@@ -76,6 +93,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             clock=_now,
             minimum=settings.window,
             runner_memory=runner_memory,
+            pauses=pauses,
         )
 
         async def pools() -> list[str]:
@@ -102,6 +120,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                     scheduler=scheduler, watch=watch, store=store, artefacts=artefacts
                 ),
                 server,
+            )
+            queue_pb2_grpc.add_QueueServiceServicer_to_server(
+                QueueServicer(queueing=queueing, pool=settings.pool), server
             )
             dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(
                 DispatchServicer(dispatch=dispatch, settings=settings), server

@@ -13,6 +13,7 @@ from services.scheduler.domain import machine
 from services.scheduler.domain.check import Check, Result, Runner
 from services.scheduler.domain.machine import Directive, Retries
 from services.scheduler.messages import with_queue_phase
+from services.scheduler.pauses import Pauses
 from services.scheduler.ports import Artefacts, Change, Clock, Store, Transition
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class Dispatch:
         self,
         *,
         store: Store,
+        pauses: Pauses,
         artefacts: Artefacts,
         bells: Bells,
         clock: Clock,
@@ -32,6 +34,7 @@ class Dispatch:
         lease_for: timedelta,
     ) -> None:
         self._store = store
+        self._pauses = pauses
         self._artefacts = artefacts
         self._bells = bells
         self._clock = clock
@@ -57,7 +60,12 @@ class Dispatch:
         self._bells.runners.ring()
 
     async def claim(self, check: str, *, runner: str, incarnation: str, claim_id: str) -> Check:
-        """Makes an attempt; see `machine.claim`."""
+        """Makes an attempt; see `machine.claim`.
+
+        Raises:
+            NotClaimableError: Also where the queue is paused.
+        """
+        await self._pauses.require_open(check)
         change = await self._change(
             check,
             partial(

@@ -17,7 +17,9 @@ from services.errors import UnavailableError
 from services.scheduler.bells import Bell, Bells
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import Runner
+from services.scheduler.domain.queue import paused
 from services.scheduler.domain.window import window
+from services.scheduler.pauses import Pauses
 from services.scheduler.ports import Broker, Clock, Message, Publication, Store
 from services.scheduler.tasks import ended
 
@@ -105,10 +107,12 @@ class Dispatcher:
         clock: Clock,
         minimum: int,
         runner_memory: timedelta,
+        pauses: Pauses,
     ) -> None:
         self._store = store
         self._broker = broker
         self._clock = clock
+        self._pauses = pauses
         self._minimum = minimum
         self._runner_memory = runner_memory
         self._runners: tuple[datetime, list[Runner]] | None = None
@@ -123,9 +127,14 @@ class Dispatcher:
         """
         now = self._clock()
         runners = await self._known(now)
-        jobs = await self._store.queue.waiting(
-            now=now, window=lambda pool: window(runners, pool=pool, minimum=self._minimum)
-        )
+        pauses = await self._pauses.all()
+
+        def size(pool: str, environment: str) -> int:
+            if paused(pauses, pool=pool, environment=environment):
+                return 0
+            return window(runners, pool=pool, minimum=self._minimum)
+
+        jobs = await self._store.queue.waiting(now=now, window=size)
         # What does not wait any more was claimed or cancelled, or is noted.
         self._out = {job: self._out[job] for job in jobs if job in self._out}
         for job in jobs:

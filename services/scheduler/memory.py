@@ -22,7 +22,7 @@ from services.scheduler.domain.check import (
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.window import QueueGroup, room
-from services.scheduler.memory_policy import MemoryPolicy
+from services.scheduler.memory_policy import MemoryDeadLetters, MemoryPolicy
 from services.scheduler.memory_promotions import MemoryPromotions, MemoryTrials
 from services.scheduler.ports import (
     Announce,
@@ -77,6 +77,7 @@ def memory_store(*, announce: Announce) -> Store:
         verdicts=_Verdicts(state),
         runs=_Runs(state),
         queue=_Queue(state),
+        dead_letters=MemoryDeadLetters(state.checks.values),
         policy=MemoryPolicy(state.checks.values, published=state.jobs),
         outbox=_Outbox(state),
         runners=_Runners(state),
@@ -211,7 +212,9 @@ class _Queue:
     def __init__(self, state: _State) -> None:
         self._state = state
 
-    async def waiting(self, *, now: datetime, window: Callable[[str], int]) -> list[Publication]:
+    async def waiting(
+        self, *, now: datetime, window: Callable[[str, str], int]
+    ) -> list[Publication]:
         groups: dict[tuple[str, str], list[Check]] = {}
         for check in self._queued():
             groups.setdefault((check.pool, check.environment), []).append(check)
@@ -226,8 +229,15 @@ class _Queue:
                 and (check.not_before is None or check.not_before <= now)
             ]
             due.sort(key=lambda check: (-check.priority, check.rank, check.id))
-            found += [self._publication(check) for check in due[: room(group, size=window(pool))]]
+            size = window(pool, environment)
+            found += [self._publication(check) for check in due[: room(group, size=size)]]
         return found
+
+    async def next(self, *, limit: int) -> list[Check]:
+        def place(check: Check) -> tuple[str, str, int, float, str]:
+            return check.pool, check.environment, -check.priority, check.rank, check.id
+
+        return sorted(self._queued(), key=place)[:limit]
 
     async def mark_published(self, done: Sequence[Publication], *, now: datetime) -> None:
         for job in done:

@@ -1,4 +1,4 @@
-"""What the order of the queue follows from, in memory."""
+"""What the order of the queue follows from, and what was given up, in memory."""
 
 from collections.abc import Callable, Collection, Iterable
 
@@ -80,3 +80,38 @@ def _line(
         oldest=min((check.create_time for check in waiting), default=None),
         expected_seconds=sum(check.expected_seconds for check in waiting),
     )
+
+
+class MemoryDeadLetters:
+    """The port `DeadLetters` over checks in memory."""
+
+    def __init__(self, checks: Callable[[], Iterable[Check]]) -> None:
+        self._checks = checks
+        self._replayed: dict[str, str] = {}
+
+    async def list_page(self, *, limit: int, before: str) -> list[Check]:
+        found = [check for check in self._open() if not before or check.id < before]
+        return found[:limit]
+
+    async def count(self) -> int:
+        return len(self._open())
+
+    async def replayed(self, check_id: str, *, by: str) -> None:
+        self._replayed.setdefault(check_id, by)
+
+    async def killer(self, inputs_digest: str) -> Check | None:
+        for check in self._open():
+            lost = check.failed_attempts and not any(p.reported for p in check.failed_attempts)
+            if check.inputs_digest == inputs_digest and lost:
+                return check
+        return None
+
+    def _open(self) -> list[Check]:
+        given_up = [
+            check
+            for check in self._checks()
+            if check.result is not None
+            and check.result.verdict is Verdict.INFRASTRUCTURE_ERROR
+            and check.id not in self._replayed
+        ]
+        return sorted(given_up, key=lambda check: check.id, reverse=True)

@@ -157,12 +157,17 @@ class Runs(Protocol):
 class Queue(Protocol):
     """The queue in the store, and the leases."""
 
-    async def waiting(self, *, now: datetime, window: Callable[[str], int]) -> list[Publication]:
+    async def waiting(
+        self, *, now: datetime, window: Callable[[str, str], int]
+    ) -> list[Publication]:
         """Lists the next checks to publish, in the order of the queue.
 
         For each pool and environment as many as there is room for beside the published ones in
-        the window, whose size `window(pool)` says.
+        the window, whose size `window(pool, environment)` says.
         """
+
+    async def next(self, *, limit: int) -> list[Check]:
+        """Lists the waiting checks that start next, by pool and environment, in that order."""
 
     async def mark_published(self, done: Sequence[Publication], *, now: datetime) -> None:
         """Notes where the job messages of still queued checks lie."""
@@ -207,6 +212,22 @@ class Policy(Protocol):
 
     async def pauses(self) -> list[Pause]:
         """Lists all pauses, by pool and environment."""
+
+
+class DeadLetters(Protocol):
+    """Checks that were given up as infrastructure errors, and not replayed since."""
+
+    async def list_page(self, *, limit: int, before: str) -> list[Check]:
+        """Lists those older than the id `before` (all where empty), newest first."""
+
+    async def count(self) -> int:
+        """Says how many there are."""
+
+    async def replayed(self, check_id: str, *, by: str) -> None:
+        """Notes which check stands for a dead letter now; it is none any more."""
+
+    async def killer(self, inputs_digest: str) -> Check | None:
+        """Gives the newest dead letter with these inputs whose every attempt lost its runner."""
 
 
 class Outbox(Protocol):
@@ -260,6 +281,7 @@ class Store:
     runs: Runs
     queue: Queue
     policy: Policy
+    dead_letters: DeadLetters
     outbox: Outbox
     runners: Runners
     trials: Trials

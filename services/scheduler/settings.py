@@ -35,6 +35,8 @@ class Settings:
     """Failed attempts after which a check ends as an infrastructure error."""
     window: int = 4
     """Smallest number of queued checks per environment that are handed to NATS ahead."""
+    waiting_limit: int = 20_000
+    """Checks that may wait at once; what would make them more is refused."""
     reconcile_seconds: float = 1.0
     """How often to look for lost job messages and expired leases."""
     runner_memory_seconds: float = 60.0

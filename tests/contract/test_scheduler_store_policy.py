@@ -47,7 +47,7 @@ async def test_within_a_priority_the_lowest_rank_goes_first(store: Store) -> Non
         for n, (rank, priority) in enumerate([(5.0, 0), (1.5, 0), (9.0, 1), (1.5, 0)])
     ]
     ids = [(await store.checks.create(check))[0].id for check in wanted]
-    jobs = await store.queue.waiting(now=NOW, window=lambda _: 9)
+    jobs = await store.queue.waiting(now=NOW, window=lambda *_: 9)
     assert [ids[2], ids[1], ids[3], ids[0]] == [job.check for job in jobs]
     assert 1.5 == (await store.checks.get(ids[1])).rank
 
@@ -94,7 +94,7 @@ async def test_lines_of_the_queue(store: Store) -> None:
     running, _ = await store.checks.create(a_check("CCCCC"))
     await claim(store, running)
     await _ran(store, "DDDDD", seconds=1.0, verdict=Verdict.SUCCESS)
-    jobs = await store.queue.waiting(now=NOW, window=lambda _: 1)
+    jobs = await store.queue.waiting(now=NOW, window=lambda *_: 1)
     await store.queue.mark_published([dataclasses.replace(jobs[0], sequence=1)], now=NOW)
     line = QueueLine(
         pool="default",
@@ -120,3 +120,65 @@ async def test_pauses(store: Store) -> None:
     assert await store.policy.resume(pool="default", environment="")
     assert not await store.policy.resume(pool="default", environment="")
     assert [one] == await store.policy.pauses()
+
+
+async def _given_up(store: Store, entity: str, *, reported: bool) -> Check:
+    check, _ = await store.checks.create(
+        dataclasses.replace(a_check(entity), inputs_digest=f"inputs of {entity}")
+    )
+    for attempt in range(1, RETRIES.attempts + 1):
+        later = partial(machine.claim, runner="one", incarnation="first", claim_id=new_id())
+        await store.checks.update(
+            check.id, partial(later, now=NOW + timedelta(hours=1), lease_for=SECOND)
+        )
+        if reported and attempt == 1:
+            result = Result(verdict=Verdict.INFRASTRUCTURE_ERROR, message="no image")
+            end = partial(machine.finish, result=result, last_sequence=0)
+        else:
+            end = partial(machine.lose, reason="the runner was not heard of for 10 s")
+        check = (
+            await store.checks.update(
+                check.id, partial(end, attempt=attempt, now=NOW, retries=RETRIES)
+            )
+        ).after
+    assert check.result is not None
+    assert Verdict.INFRASTRUCTURE_ERROR is check.result.verdict
+    return check
+
+
+async def test_dead_letters_until_they_are_replayed(store: Store) -> None:
+    """What was given up is listed, newest first, until a new check stands for it."""
+    first = await _given_up(store, "AAAAA", reported=False)
+    second = await _given_up(store, "BBBBB", reported=True)
+    await _ran(store, "CCCCC", seconds=1.0, verdict=Verdict.SUCCESS)
+    letters = store.dead_letters
+    assert [second.id, first.id] == [c.id for c in await letters.list_page(limit=9, before="")]
+    assert [first.id] == [c.id for c in await letters.list_page(limit=9, before=second.id)]
+    assert 2 == await letters.count()
+    again, _ = await store.checks.create(
+        dataclasses.replace(a_check("AAAAA"), inputs_digest="inputs of AAAAA")
+    )
+    for _ in range(2):
+        await letters.replayed(first.id, by=again.id)
+    assert [second.id] == [c.id for c in await letters.list_page(limit=9, before="")]
+
+
+async def test_inputs_that_kill_runners(store: Store) -> None:
+    """Only inputs whose every attempt lost its runner are known as such, until replayed."""
+    killer = await _given_up(store, "AAAAA", reported=False)
+    await _given_up(store, "BBBBB", reported=True)
+    found = await store.dead_letters.killer("inputs of AAAAA")
+    assert killer.id == (found.id if found else "")
+    assert await store.dead_letters.killer("inputs of BBBBB") is None
+    await store.dead_letters.replayed(killer.id, by=killer.id)
+    assert await store.dead_letters.killer("inputs of AAAAA") is None
+
+
+async def test_what_starts_next(store: Store) -> None:
+    """Waiting checks in the order of the queue, published or not."""
+    low, _ = await store.checks.create(dataclasses.replace(a_check("AAAAA"), rank=2.0))
+    high, _ = await store.checks.create(dataclasses.replace(a_check("BBBBB"), rank=1.0))
+    running, _ = await store.checks.create(a_check("CCCCC"))
+    await claim(store, running)
+    assert [high.id, low.id] == [check.id for check in await store.queue.next(limit=9)]
+    assert [high.id] == [check.id for check in await store.queue.next(limit=1)]

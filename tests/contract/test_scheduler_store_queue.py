@@ -39,13 +39,13 @@ async def test_the_queue_fills_a_window_in_order(store: Store) -> None:
     ids = [(await store.checks.create(a_check(f"A000{n}")))[0].id for n in range(4)]
     urgent, _ = await store.checks.create(a_check("BBBBB", priority=1))
     other, _ = await store.checks.create(a_check("CCCCC", environment="other_environment"))
-    jobs = await store.queue.waiting(now=NOW, window=lambda _: 2)
+    jobs = await store.queue.waiting(now=NOW, window=lambda *_: 2)
     assert {urgent.id, ids[0], other.id} == {job.check for job in jobs}
     done = [dataclasses.replace(job, sequence=n) for n, job in enumerate(jobs, start=1)]
     await store.queue.mark_published(done, now=NOW)
-    assert not await store.queue.waiting(now=NOW, window=lambda _: 2)
+    assert not await store.queue.waiting(now=NOW, window=lambda *_: 2)
     await claim(store, urgent)
-    jobs = await store.queue.waiting(now=NOW, window=lambda _: 2)
+    jobs = await store.queue.waiting(now=NOW, window=lambda *_: 2)
     assert [ids[1]] == [job.check for job in jobs]
 
 
@@ -55,24 +55,24 @@ async def test_a_back_off_holds_a_check_back(store: Store) -> None:
     await claim(store, check)
     lost = partial(machine.lose, attempt=1, reason="gone", now=NOW, retries=RETRIES)
     await store.checks.update(check.id, lost)
-    early = await store.queue.waiting(now=NOW + 0.4 * SECOND, window=lambda _: 2)
-    due = await store.queue.waiting(now=NOW + 0.6 * SECOND, window=lambda _: 2)
+    early = await store.queue.waiting(now=NOW + 0.4 * SECOND, window=lambda *_: 2)
+    due = await store.queue.waiting(now=NOW + 0.6 * SECOND, window=lambda *_: 2)
     assert ([], [(check.id, 1)]) == (early, [(job.check, job.attempt) for job in due])
 
 
 async def test_lost_jobs_are_published_under_a_new_number(store: Store) -> None:
     """A published job that is lost waits again, with another number; an old mark has no effect."""
     await store.checks.create(a_check())
-    [job] = await store.queue.waiting(now=NOW, window=lambda _: 2)
+    [job] = await store.queue.waiting(now=NOW, window=lambda *_: 2)
     placed = dataclasses.replace(job, sequence=5)
     await store.queue.mark_published([placed], now=NOW)
     assert not await store.queue.published(before=NOW)
     assert [placed] == await store.queue.published(before=NOW + SECOND)
     await store.queue.unpublish([placed])
-    [again] = await store.queue.waiting(now=NOW, window=lambda _: 2)
+    [again] = await store.queue.waiting(now=NOW, window=lambda *_: 2)
     assert (job.number + 1, 0) == (again.number, again.sequence)
     await store.queue.mark_published([placed], now=NOW)
-    assert [again] == await store.queue.waiting(now=NOW, window=lambda _: 2)
+    assert [again] == await store.queue.waiting(now=NOW, window=lambda *_: 2)
 
 
 async def test_leases_run_out_and_can_be_prolonged(store: Store) -> None:

@@ -3,6 +3,7 @@
 from services.scheduler.ports import Announce, Store
 from services.scheduler.sql.checks import SqlChecks
 from services.scheduler.sql.database import Database
+from services.scheduler.sql.dead_letters import SqlDeadLetters
 from services.scheduler.sql.outbox import SqlOutbox
 from services.scheduler.sql.policy import SqlPolicy
 from services.scheduler.sql.promotions import SqlPromotions
@@ -23,6 +24,7 @@ def sql_store(database: Database, *, announce: Announce) -> Store:
         runs=SqlRuns(database, announce=announce),
         queue=SqlQueue(database),
         policy=SqlPolicy(database),
+        dead_letters=SqlDeadLetters(database),
         outbox=SqlOutbox(database),
         runners=SqlRunners(database),
         trials=SqlTrials(database),

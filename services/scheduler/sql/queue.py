@@ -18,11 +18,12 @@ from sqlalchemy import (
     update,
 )
 
+from services.scheduler.domain.check import Check
 from services.scheduler.domain.window import QueueGroup, room
 from services.scheduler.ports import Publication
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
-from services.scheduler.sql.rows import to_micros
+from services.scheduler.sql.rows import CHECK, checks_of, to_micros
 from services.scheduler.sql.schema import ACTIVE, QUEUED
 
 _c = schema.checks.c
@@ -60,6 +61,11 @@ _NEXT = (
     .order_by(_c.priority.desc(), _c.rank, _c.id)
     .limit(bindparam("limit"))
 )
+_IN_ORDER = (
+    CHECK.where(QUEUED)
+    .order_by(_c.pool, _c.environment, _c.priority.desc(), _c.rank, _c.id)
+    .limit(bindparam("limit"))
+)
 _PUBLISHED = select(*_JOB).where(QUEUED, _c.published_time < _NOW).limit(1000)
 _MARK = (
     update(schema.checks)
@@ -84,7 +90,9 @@ class SqlQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def waiting(self, *, now: datetime, window: Callable[[str], int]) -> list[Publication]:
+    async def waiting(
+        self, *, now: datetime, window: Callable[[str, str], int]
+    ) -> list[Publication]:
         def read(connection: Connection) -> list[Publication]:
             micros = to_micros(now)
             out = {(row[0], row[1]): int(row[2]) for row in connection.execute(_OUT)}
@@ -99,7 +107,7 @@ class SqlQueue:
                 group = QueueGroup(
                     pool=pool, environment=environment, published=out.get((pool, environment), 0)
                 )
-                limit = room(group, size=window(pool))
+                limit = room(group, size=window(pool, environment))
                 if limit:
                     asked = {
                         "now": micros,
@@ -109,6 +117,12 @@ class SqlQueue:
                     }
                     found += map(_publication, connection.execute(_NEXT, asked))
             return found
+
+        return await self._database.read(read)
+
+    async def next(self, *, limit: int) -> list[Check]:
+        def read(connection: Connection) -> list[Check]:
+            return checks_of(connection, list(connection.execute(_IN_ORDER, {"limit": limit})))
 
         return await self._database.read(read)
 

@@ -21,6 +21,7 @@ metadata = MetaData()
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER keys by itself
 _UNFINISHED = text("state < 4")
 _QUEUED = text("state = 1")
+_GIVEN_UP = text("verdict = 6")
 _WAITING = text("state = 1 and published_time is null")
 _PUBLISHED = text("state = 1 and published_time is not null")
 _ACTIVE = text("state in (2, 3)")
@@ -95,6 +96,12 @@ checks = Table(
         sqlite_where=_QUEUED,
         postgresql_where=_QUEUED,
     ),
+    Index(
+        "checks_given_up",
+        "inputs_digest",
+        sqlite_where=_GIVEN_UP,
+        postgresql_where=_GIVEN_UP,
+    ),
     Index("checks_change", "change"),
     Index("checks_leases", "lease_expires", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
     Index("checks_entity", "entity", "id"),
@@ -104,6 +111,7 @@ checks = Table(
 # Literal numbers, as the partial indexes have them: with parameters they would not be used.
 UNFINISHED = text("checks.state < 4")
 QUEUED = text("checks.state = 1")
+GIVEN_UP = text("checks.verdict = 6")
 ACTIVE = text("checks.state in (2, 3)")
 
 attempts = Table(
@@ -215,6 +223,14 @@ pauses = Table(
     Column("reason", Text, nullable=False),
     Column("create_time", BigInteger, nullable=False),
 )
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("check_id", String(32), ForeignKey("checks.id"), primary_key=True),
+    Column("replayed_by", String(32), ForeignKey("checks.id"), nullable=False),
+)
+"""Dead letters that were checked again, and by which check."""
 
 counter = Table(
     "counter",

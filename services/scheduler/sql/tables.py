@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-from sqlalchemy import MetaData
+from sqlalchemy import Column, MetaData
 
 from services.scheduler.sql.schema import metadata
 
@@ -15,3 +15,13 @@ def complete_metadata() -> MetaData:
         if module.name.endswith("_tables"):
             importlib.import_module(f"services.scheduler.sql.{module.name}")
     return metadata
+
+
+def indexes_over_expressions() -> set[str]:
+    """Names the indexes that SQLite does not tell of, as they are over more than columns."""
+    return {
+        str(index.name)
+        for table in complete_metadata().sorted_tables
+        for index in table.indexes
+        if not all(isinstance(part, Column) for part in index.expressions)
+    }

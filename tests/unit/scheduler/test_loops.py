@@ -5,16 +5,18 @@ from functools import partial
 
 import pytest
 
-from services.errors import UnavailableError
+from services.errors import NotClaimableError, UnavailableError
 from services.scheduler.bells import Bells
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import Check, State
 from services.scheduler.domain.machine import Retries
 from services.scheduler.domain.names import new_id
+from services.scheduler.domain.queue import Pause
 from services.scheduler.loops import Dispatcher, Reconciler, Relay
 from services.scheduler.memory import memory_store
 from services.scheduler.memory_broker import MemoryBroker
 from services.scheduler.messages import announce
+from services.scheduler.pauses import Pauses
 from services.scheduler.ports import Store
 
 LEASE = timedelta(seconds=10)
@@ -27,6 +29,7 @@ class World:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.store: Store = memory_store(announce=announce)
         self.broker = MemoryBroker()
+        self.pauses = Pauses(store=self.store, clock=lambda: self.now)
         self.relay = Relay(store=self.store, broker=self.broker)
         self.dispatcher = self.another_dispatcher()
         self.reconciler = Reconciler(
@@ -49,6 +52,7 @@ class World:
             clock=lambda: self.now,
             minimum=2,
             runner_memory=timedelta(minutes=1),
+            pauses=self.pauses,
         )
 
     async def create(self, entity: str) -> Check:
@@ -168,3 +172,26 @@ async def test_expired_leases_are_ended_once(world: World) -> None:
         await world.reconciler.expire_leases()
     after = await world.store.checks.get(check.id)
     assert (State.QUEUED, 1) == (after.state, len(after.failed_attempts))
+
+
+async def test_a_paused_queue_lets_nothing_start() -> None:
+    """Nothing is published nor claimed while its environment is paused; then it goes on."""
+    world = World()
+    check = await world.create("AAAAA")
+    await world.store.policy.pause(
+        Pause(
+            pool="default",
+            environment="demo_environment",
+            reason="upgrade",
+            create_time=world.now,
+        )
+    )
+    await world.dispatcher.run_once()
+    assert not world.broker.jobs
+    with pytest.raises(NotClaimableError, match="upgrade"):
+        await world.pauses.require_open(check.id)
+    await world.store.policy.resume(pool="default", environment="demo_environment")
+    world.now += timedelta(seconds=2)  # another process ended the pause
+    await world.pauses.require_open(check.id)
+    await world.dispatcher.run_once()
+    assert [check.id] == [job.check for job in world.broker.jobs.values()]

@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from services.scheduler.sql.migrations import FIRST, FOLDER, revisions
-from services.scheduler.sql.tables import complete_metadata
+from services.scheduler.sql.tables import complete_metadata, indexes_over_expressions
 from services.scheduler.sql.upgrade import migrate
 
 _REVISION = '''"""{about}
@@ -96,7 +96,14 @@ def _changes() -> ops.UpgradeOps:
     with engine.connect() as connection, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         migrate(connection)
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        hidden = indexes_over_expressions()
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "include_object": lambda _, name, *rest: name not in hidden,
+            },
+        )
         found = produce_migrations(context, complete_metadata()).upgrade_ops
     engine.dispose()
     return found or ops.UpgradeOps([])
