@@ -110,7 +110,7 @@ async def test_alembic_finds_no_difference(database: Database) -> None:
             opts={
                 "compare_type": True,
                 "compare_server_default": not sqlite,
-                "include_object": lambda _, name, *rest: name not in hidden,
+                "include_object": lambda _thing, name, *_: name not in hidden,
             },
         )
         return compare_metadata(context, complete_metadata())

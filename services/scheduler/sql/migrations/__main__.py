@@ -101,7 +101,7 @@ def _changes() -> ops.UpgradeOps:
             connection,
             opts={
                 "compare_type": True,
-                "include_object": lambda _, name, *rest: name not in hidden,
+                "include_object": lambda _thing, name, *_: name not in hidden,
             },
         )
         found = produce_migrations(context, complete_metadata()).upgrade_ops
