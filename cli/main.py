@@ -13,6 +13,7 @@ from cli import legacy
 from cli.commands.check import cancel, check, results, runs, watch
 from cli.commands.env import env
 from cli.commands.lint import lint
+from cli.commands.queue import queue
 from cli.commands.reading import key, list_entities, show, sync
 from cli.commands.search import search
 from cli.commands.sparql import sparql
@@ -65,6 +66,7 @@ for _command in (
     sparql,
     key,
     sync,
+    queue,
     env,
 ):
     ackrep.add_command(_command)

@@ -31,13 +31,14 @@ def _shrinking(text: str, style: str = "") -> Text:
     return found
 
 
-def _table() -> Table:
+def new_table() -> Table:
+    """An empty table in the style of all."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
 
 
 def entity_table(entities: Iterable[catalog_pb2.Entity], *, width: int) -> Table:
     """Entities: key, type, title; on wide terminals also description."""
-    table = _table()
+    table = new_table()
     table.add_column("Key", style="cyan", no_wrap=True)
     table.add_column("Type", no_wrap=True)
     table.add_column("Title")
@@ -72,7 +73,7 @@ def verdict_table(
     On narrow terminals what went wrong follows below the table.
     """
     wide = width >= WIDE
-    table = _table()
+    table = new_table()
     table.add_column("Key", style="cyan", no_wrap=True)
     table.add_column("Title")
     table.add_column("Type", no_wrap=True, style="dim")
@@ -125,7 +126,7 @@ def summary(checks: Sequence[check_pb2.Check], *, elapsed: float) -> Text:
 
 def history_table(checks: Iterable[check_pb2.Check]) -> Table:
     """Checks of one entity, newest first."""
-    table = _table()
+    table = new_table()
     table.add_column("When", no_wrap=True)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Seconds", justify="right", no_wrap=True)
@@ -146,7 +147,7 @@ def history_table(checks: Iterable[check_pb2.Check]) -> Table:
 
 def run_table(runs: Iterable[check_pb2.Run]) -> Table:
     """Runs, newest first."""
-    table = _table()
+    table = new_table()
     table.add_column("When", no_wrap=True)
     table.add_column("Run", no_wrap=True, style="cyan")
     table.add_column("Finished", justify="right", no_wrap=True)

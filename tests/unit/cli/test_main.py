@@ -6,8 +6,7 @@ from cli.main import ackrep, run
 
 COMMANDS = {
     "up", "status", "list", "show", "check", "watch", "cancel", "results", "runs", "lint", "key",
-    "search", "sparql", "sync",
-        "env",
+    "search", "sparql", "sync", "queue", "env",
 }  # fmt: skip
 
 
