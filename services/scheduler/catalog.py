@@ -5,6 +5,7 @@ import grpc
 from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from services import rpc
 from services.errors import NotCheckableError, PreconditionError
+from services.scheduler.domain.sampling import Subject
 from services.scheduler.ports import Inputs
 
 _PATIENCE = 30.0
@@ -58,23 +59,33 @@ class GrpcCatalog:
         return found.name.removeprefix("revisions/"), found.commit
 
     async def checkable(self, *, revision: str) -> list[str]:
-        keys: list[str] = []
-        token = ""
-        while True:
-            request = catalog_pb2.ListEntitiesRequest(
-                page_size=1000,
-                page_token=token,
-                filter="checkable = true",
-                revision=_revision_name(revision),
+        entities = await self._entities("checkable = true", revision=revision)
+        return [entity.name.removeprefix("entities/") for entity in entities]
+
+    async def subjects(self, *, environment: str, revision: str) -> list[Subject]:
+        condition = f"checkable = true AND environment = {environment}"
+        return [
+            Subject(
+                key=entity.name.removeprefix("entities/"),
+                type=catalog_pb2.EntityType.Name(entity.type),
             )
+            for entity in await self._entities(condition, revision=revision)
+        ]
+
+    async def _entities(self, condition: str, *, revision: str) -> list[catalog_pb2.Entity]:
+        found: list[catalog_pb2.Entity] = []
+        request = catalog_pb2.ListEntitiesRequest(
+            page_size=1000, filter=condition, revision=_revision_name(revision)
+        )
+        while True:
             with rpc.remote_errors():
                 page = await self._stub.ListEntities(
                     request, timeout=_PATIENCE, wait_for_ready=True
                 )
-            keys += [entity.name.removeprefix("entities/") for entity in page.entities]
-            token = page.next_page_token
-            if not token:
-                return keys
+            found += page.entities
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return found
 
 
 def _revision_name(revision: str) -> str:

@@ -65,6 +65,13 @@ class Promotions(Protocol):
 class Subjects(Protocol):
     """The catalog, as far as trials need it."""
 
+    async def revision(self, name: str) -> tuple[str, str]:
+        """Gets tree id and commit of a revision, of the current one where the name is empty.
+
+        Raises:
+            NotFoundError: It was never indexed.
+        """
+
     async def subjects(self, *, environment: str, revision: str) -> list[Subject]:
         """Lists the checkable entities of a revision (tree id) that run in an environment (name).
 

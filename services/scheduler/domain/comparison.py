@@ -60,7 +60,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Reading:
     """How an entity fared in a run."""
 
     entity: str
@@ -101,8 +101,8 @@ class EntityChange:
 
     entity: str
     kind: ChangeKind
-    base: Outcome | None
-    other: Outcome | None
+    base: Reading | None
+    other: Reading | None
     slower: bool = False
     numbers: tuple[NumberChange, ...] = ()
 
@@ -125,10 +125,10 @@ class Comparison:
         return {kind: count for kind, count in counts.items() if count}
 
 
-def compare(base: Iterable[Outcome], other: Iterable[Outcome]) -> Comparison:
-    """Compares two runs; of several outcomes of an entity in one run, the last one counts."""
-    earlier = {outcome.entity: outcome for outcome in base}
-    later = {outcome.entity: outcome for outcome in other}
+def compare(base: Iterable[Reading], other: Iterable[Reading]) -> Comparison:
+    """Compares two runs; of several readings of an entity in one run, the last one counts."""
+    earlier = {reading.entity: reading for reading in base}
+    later = {reading.entity: reading for reading in other}
     changes = [
         compare_entity(earlier.get(entity), later.get(entity))
         for entity in sorted(earlier.keys() | later.keys())
@@ -136,7 +136,7 @@ def compare(base: Iterable[Outcome], other: Iterable[Outcome]) -> Comparison:
     return Comparison(changes=tuple(sorted(changes, key=lambda one: ORDER.index(one.kind))))
 
 
-def compare_entity(base: Outcome | None, other: Outcome | None) -> EntityChange:
+def compare_entity(base: Reading | None, other: Reading | None) -> EntityChange:
     """Compares how an entity fared in two runs, in at least one of which it is."""
     if base is None or other is None:
         present = base or other

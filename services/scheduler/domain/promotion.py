@@ -8,7 +8,7 @@ from typing import Final
 
 from services.errors import InvalidArgumentError
 from services.scheduler.domain.check import Verdict
-from services.scheduler.domain.comparison import ChangeKind, Comparison, EntityChange, Outcome
+from services.scheduler.domain.comparison import ChangeKind, Comparison, EntityChange, Reading
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGITS = re.compile(r"[0-9a-f]{12,64}")
@@ -124,25 +124,25 @@ def findings(
     trial: Trial,
     *,
     comparison: Comparison,
-    base: Sequence[Outcome],
-    candidate: Sequence[Outcome],
+    base: Sequence[Reading],
+    candidate: Sequence[Reading],
     promotion: Promotion | None,
 ) -> Findings:
     """Puts together what is known of a trial."""
-    outcomes = [*base, *candidate]
+    readings = [*base, *candidate]
     return Findings(
         trial=trial,
         comparison=comparison,
-        finished_count=sum(outcome.verdict is not None for outcome in outcomes),
-        check_count=len(outcomes),
+        finished_count=sum(reading.verdict is not None for reading in readings),
+        check_count=len(readings),
         base_images=_images(base),
         candidate_images=_images(candidate),
         promotion=promotion,
     )
 
 
-def _images(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
-    return tuple(sorted({outcome.image for outcome in outcomes} - {""}))
+def _images(readings: Iterable[Reading]) -> tuple[str, ...]:
+    return tuple(sorted({reading.image for reading in readings} - {""}))
 
 
 def hindrance(found: Findings) -> str:
