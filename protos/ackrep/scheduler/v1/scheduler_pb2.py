@@ -29,7 +29,7 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ackrep/scheduler/v1/scheduler.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"t\n\x12\x43reateCheckRequest\x12\x14\n\x06\x65ntity\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\x12\r\n\x05\x66orce\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"%\n\x0fGetCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"J\n\x11ListChecksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"Y\n\x12ListChecksResponse\x12*\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1a.ackrep.scheduler.v1.Check\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x19ListEntityVerdictsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x07verdict\x18\x03 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\x10\n\x08\x65ntities\x18\x04 \x03(\t\"k\n\x1aListEntityVerdictsResponse\x12\x34\n\x08verdicts\x18\x01 \x03(\x0b\x32\".ackrep.scheduler.v1.EntityVerdict\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa0\x01\n\rEntityVerdict\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12-\n\x07verdict\x18\x02 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\r\n\x05\x63heck\x18\x03 \x01(\t\x12/\n\x0b\x66inish_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x05 \x01(\t\"(\n\x12\x43\x61ncelCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"=\n\x11WatchCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"}\n\x10\x43reateRunRequest\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x10\n\x08\x65ntities\x18\x03 \x03(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"#\n\rGetRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x10ListRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.ackrep.scheduler.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x0fWatchRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"-\n\x17\x44ownloadArtefactRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x12ListRunnersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x13ListRunnersResponse\x12\x32\n\x07runners\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.RunnerStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xd6\n\n\x10SchedulerService\x12i\n\x0b\x43reateCheck\x12\'.ackrep.scheduler.v1.CreateCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/checks:\x01*\x12i\n\x08GetCheck\x12$.ackrep.scheduler.v1.GetCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=checks/*}\x12q\n\nListChecks\x12&.ackrep.scheduler.v1.ListChecksRequest\x1a\'.ackrep.scheduler.v1.ListChecksResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/checks\x12\x8b\x01\n\x12ListEntityVerdicts\x12..ackrep.scheduler.v1.ListEntityVerdictsRequest\x1a/.ackrep.scheduler.v1.ListEntityVerdictsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/verdicts\x12y\n\x0b\x43\x61ncelCheck\x12\'.ackrep.scheduler.v1.CancelCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=checks/*}:cancel:\x01*\x12z\n\nWatchCheck\x12&.ackrep.scheduler.v1.WatchCheckRequest\x1a\x1f.ackrep.scheduler.v1.CheckEvent\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=checks/*}:watch0\x01\x12\x61\n\tCreateRun\x12%.ackrep.scheduler.v1.CreateRunRequest\x1a\x18.ackrep.scheduler.v1.Run\"\x13\x82\xd3\xe4\x93\x02\r\"\x08/v1/runs:\x01*\x12\x61\n\x06GetRun\x12\".ackrep.scheduler.v1.GetRunRequest\x1a\x18.ackrep.scheduler.v1.Run\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/{name=runs/*}\x12i\n\x08ListRuns\x12$.ackrep.scheduler.v1.ListRunsRequest\x1a%.ackrep.scheduler.v1.ListRunsResponse\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/v1/runs\x12r\n\x08WatchRun\x12$.ackrep.scheduler.v1.WatchRunRequest\x1a\x1d.ackrep.scheduler.v1.RunEvent\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=runs/*}:watch0\x01\x12X\n\x10\x44ownloadArtefact\x12,.ackrep.scheduler.v1.DownloadArtefactRequest\x1a\x14.google.api.HttpBody0\x01\x12u\n\x0bListRunners\x12\'.ackrep.scheduler.v1.ListRunnersRequest\x1a(.ackrep.scheduler.v1.ListRunnersResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/runnersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ackrep/scheduler/v1/scheduler.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x01\n\x12\x43reateCheckRequest\x12\x14\n\x06\x65ntity\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\x12\r\n\x05\x66orce\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x11\n\trequester\x18\x06 \x01(\t\"%\n\x0fGetCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"J\n\x11ListChecksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"Y\n\x12ListChecksResponse\x12*\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1a.ackrep.scheduler.v1.Check\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x19ListEntityVerdictsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x07verdict\x18\x03 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\x10\n\x08\x65ntities\x18\x04 \x03(\t\"k\n\x1aListEntityVerdictsResponse\x12\x34\n\x08verdicts\x18\x01 \x03(\x0b\x32\".ackrep.scheduler.v1.EntityVerdict\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa0\x01\n\rEntityVerdict\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12-\n\x07verdict\x18\x02 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\r\n\x05\x63heck\x18\x03 \x01(\t\x12/\n\x0b\x66inish_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x05 \x01(\t\"(\n\x12\x43\x61ncelCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"=\n\x11WatchCheckRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xcb\x01\n\x10\x43reateRunRequest\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x10\n\x08\x65ntities\x18\x03 \x03(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x11\n\trequester\x18\x07 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x08 \x01(\t\x12\x16\n\x0e\x61\x66\x66\x65\x63ted_since\x18\t \x01(\t\x12\x11\n\tfailed_in\x18\n \x01(\t\"&\n\x10\x43\x61ncelRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"#\n\rGetRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x10ListRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.ackrep.scheduler.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x0fWatchRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"-\n\x17\x44ownloadArtefactRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x12ListRunnersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x13ListRunnersResponse\x12\x32\n\x07runners\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.RunnerStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc9\x0b\n\x10SchedulerService\x12i\n\x0b\x43reateCheck\x12\'.ackrep.scheduler.v1.CreateCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/checks:\x01*\x12i\n\x08GetCheck\x12$.ackrep.scheduler.v1.GetCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=checks/*}\x12q\n\nListChecks\x12&.ackrep.scheduler.v1.ListChecksRequest\x1a\'.ackrep.scheduler.v1.ListChecksResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/checks\x12\x8b\x01\n\x12ListEntityVerdicts\x12..ackrep.scheduler.v1.ListEntityVerdictsRequest\x1a/.ackrep.scheduler.v1.ListEntityVerdictsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/verdicts\x12y\n\x0b\x43\x61ncelCheck\x12\'.ackrep.scheduler.v1.CancelCheckRequest\x1a\x1a.ackrep.scheduler.v1.Check\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=checks/*}:cancel:\x01*\x12z\n\nWatchCheck\x12&.ackrep.scheduler.v1.WatchCheckRequest\x1a\x1f.ackrep.scheduler.v1.CheckEvent\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=checks/*}:watch0\x01\x12\x61\n\tCreateRun\x12%.ackrep.scheduler.v1.CreateRunRequest\x1a\x18.ackrep.scheduler.v1.Run\"\x13\x82\xd3\xe4\x93\x02\r\"\x08/v1/runs:\x01*\x12q\n\tCancelRun\x12%.ackrep.scheduler.v1.CancelRunRequest\x1a\x18.ackrep.scheduler.v1.Run\"#\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/{name=runs/*}:cancel:\x01*\x12\x61\n\x06GetRun\x12\".ackrep.scheduler.v1.GetRunRequest\x1a\x18.ackrep.scheduler.v1.Run\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/{name=runs/*}\x12i\n\x08ListRuns\x12$.ackrep.scheduler.v1.ListRunsRequest\x1a%.ackrep.scheduler.v1.ListRunsResponse\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/v1/runs\x12r\n\x08WatchRun\x12$.ackrep.scheduler.v1.WatchRunRequest\x1a\x1d.ackrep.scheduler.v1.RunEvent\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=runs/*}:watch0\x01\x12X\n\x10\x44ownloadArtefact\x12,.ackrep.scheduler.v1.DownloadArtefactRequest\x1a\x14.google.api.HttpBody0\x01\x12u\n\x0bListRunners\x12\'.ackrep.scheduler.v1.ListRunnersRequest\x1a(.ackrep.scheduler.v1.ListRunnersResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/runnersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELCHECKREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_WATCHCHECKREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_WATCHCHECKREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_CANCELRUNREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CANCELRUNREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_GETRUNREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETRUNREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_WATCHRUNREQUEST'].fields_by_name['name']._loaded_options = None
@@ -64,6 +66,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULERSERVICE'].methods_by_name['WatchCheck']._serialized_options = b'\202\323\344\223\002\033\022\031/v1/{name=checks/*}:watch'
   _globals['_SCHEDULERSERVICE'].methods_by_name['CreateRun']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['CreateRun']._serialized_options = b'\202\323\344\223\002\r\"\010/v1/runs:\001*'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['CancelRun']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['CancelRun']._serialized_options = b'\202\323\344\223\002\035\"\030/v1/{name=runs/*}:cancel:\001*'
   _globals['_SCHEDULERSERVICE'].methods_by_name['GetRun']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['GetRun']._serialized_options = b'\202\323\344\223\002\023\022\021/v1/{name=runs/*}'
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListRuns']._loaded_options = None
@@ -72,40 +76,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULERSERVICE'].methods_by_name['WatchRun']._serialized_options = b'\202\323\344\223\002\031\022\027/v1/{name=runs/*}:watch'
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListRunners']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListRunners']._serialized_options = b'\202\323\344\223\002\r\022\013/v1/runners'
-  _globals['_CREATECHECKREQUEST']._serialized_start=216
-  _globals['_CREATECHECKREQUEST']._serialized_end=332
-  _globals['_GETCHECKREQUEST']._serialized_start=334
-  _globals['_GETCHECKREQUEST']._serialized_end=371
-  _globals['_LISTCHECKSREQUEST']._serialized_start=373
-  _globals['_LISTCHECKSREQUEST']._serialized_end=447
-  _globals['_LISTCHECKSRESPONSE']._serialized_start=449
-  _globals['_LISTCHECKSRESPONSE']._serialized_end=538
-  _globals['_LISTENTITYVERDICTSREQUEST']._serialized_start=541
-  _globals['_LISTENTITYVERDICTSREQUEST']._serialized_end=672
-  _globals['_LISTENTITYVERDICTSRESPONSE']._serialized_start=674
-  _globals['_LISTENTITYVERDICTSRESPONSE']._serialized_end=781
-  _globals['_ENTITYVERDICT']._serialized_start=784
-  _globals['_ENTITYVERDICT']._serialized_end=944
-  _globals['_CANCELCHECKREQUEST']._serialized_start=946
-  _globals['_CANCELCHECKREQUEST']._serialized_end=986
-  _globals['_WATCHCHECKREQUEST']._serialized_start=988
-  _globals['_WATCHCHECKREQUEST']._serialized_end=1049
-  _globals['_CREATERUNREQUEST']._serialized_start=1051
-  _globals['_CREATERUNREQUEST']._serialized_end=1176
-  _globals['_GETRUNREQUEST']._serialized_start=1178
-  _globals['_GETRUNREQUEST']._serialized_end=1213
-  _globals['_LISTRUNSREQUEST']._serialized_start=1215
-  _globals['_LISTRUNSREQUEST']._serialized_end=1271
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1273
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1356
-  _globals['_WATCHRUNREQUEST']._serialized_start=1358
-  _globals['_WATCHRUNREQUEST']._serialized_end=1417
-  _globals['_DOWNLOADARTEFACTREQUEST']._serialized_start=1419
-  _globals['_DOWNLOADARTEFACTREQUEST']._serialized_end=1464
-  _globals['_LISTRUNNERSREQUEST']._serialized_start=1466
-  _globals['_LISTRUNNERSREQUEST']._serialized_end=1525
-  _globals['_LISTRUNNERSRESPONSE']._serialized_start=1527
-  _globals['_LISTRUNNERSRESPONSE']._serialized_end=1625
-  _globals['_SCHEDULERSERVICE']._serialized_start=1628
-  _globals['_SCHEDULERSERVICE']._serialized_end=2994
+  _globals['_CREATECHECKREQUEST']._serialized_start=217
+  _globals['_CREATECHECKREQUEST']._serialized_end=352
+  _globals['_GETCHECKREQUEST']._serialized_start=354
+  _globals['_GETCHECKREQUEST']._serialized_end=391
+  _globals['_LISTCHECKSREQUEST']._serialized_start=393
+  _globals['_LISTCHECKSREQUEST']._serialized_end=467
+  _globals['_LISTCHECKSRESPONSE']._serialized_start=469
+  _globals['_LISTCHECKSRESPONSE']._serialized_end=558
+  _globals['_LISTENTITYVERDICTSREQUEST']._serialized_start=561
+  _globals['_LISTENTITYVERDICTSREQUEST']._serialized_end=692
+  _globals['_LISTENTITYVERDICTSRESPONSE']._serialized_start=694
+  _globals['_LISTENTITYVERDICTSRESPONSE']._serialized_end=801
+  _globals['_ENTITYVERDICT']._serialized_start=804
+  _globals['_ENTITYVERDICT']._serialized_end=964
+  _globals['_CANCELCHECKREQUEST']._serialized_start=966
+  _globals['_CANCELCHECKREQUEST']._serialized_end=1006
+  _globals['_WATCHCHECKREQUEST']._serialized_start=1008
+  _globals['_WATCHCHECKREQUEST']._serialized_end=1069
+  _globals['_CREATERUNREQUEST']._serialized_start=1072
+  _globals['_CREATERUNREQUEST']._serialized_end=1275
+  _globals['_CANCELRUNREQUEST']._serialized_start=1277
+  _globals['_CANCELRUNREQUEST']._serialized_end=1315
+  _globals['_GETRUNREQUEST']._serialized_start=1317
+  _globals['_GETRUNREQUEST']._serialized_end=1352
+  _globals['_LISTRUNSREQUEST']._serialized_start=1354
+  _globals['_LISTRUNSREQUEST']._serialized_end=1410
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1412
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1495
+  _globals['_WATCHRUNREQUEST']._serialized_start=1497
+  _globals['_WATCHRUNREQUEST']._serialized_end=1556
+  _globals['_DOWNLOADARTEFACTREQUEST']._serialized_start=1558
+  _globals['_DOWNLOADARTEFACTREQUEST']._serialized_end=1603
+  _globals['_LISTRUNNERSREQUEST']._serialized_start=1605
+  _globals['_LISTRUNNERSREQUEST']._serialized_end=1664
+  _globals['_LISTRUNNERSRESPONSE']._serialized_start=1666
+  _globals['_LISTRUNNERSRESPONSE']._serialized_end=1764
+  _globals['_SCHEDULERSERVICE']._serialized_start=1767
+  _globals['_SCHEDULERSERVICE']._serialized_end=3248
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,7 @@ class CreateCheckRequest(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
     """`entities/{KEY}`."""
     revision: _builtins.str
@@ -41,6 +42,8 @@ class CreateCheckRequest(_message.Message):
     """Runs even if an equal result exists."""
     request_id: _builtins.str
     """Repeating a request with the same id (at most 64 characters) returns the first one's check."""
+    requester: _builtins.str
+    """Who asks, at most 128 characters: requesters get fair shares of the runners' time."""
     def __init__(
         self,
         *,
@@ -49,10 +52,11 @@ class CreateCheckRequest(_message.Message):
         environment: _builtins.str = ...,
         force: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        requester: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "environment", b"environment", "force", b"force", "request_id", b"request_id", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "environment", b"environment", "force", b"force", "request_id", b"request_id", "requester", b"requester", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,6 +308,10 @@ class CreateRunRequest(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    AFFECTED_SINCE_FIELD_NUMBER: _builtins.int
+    FAILED_IN_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """Title shown to people; may be empty."""
     revision: _builtins.str
@@ -314,6 +322,20 @@ class CreateRunRequest(_message.Message):
     """Runs even where equal results exist."""
     request_id: _builtins.str
     """Repeating a request with the same id (at most 64 characters) returns the first one's run."""
+    requester: _builtins.str
+    """Who asks, at most 128 characters: requesters get fair shares of the runners' time."""
+    filter: _builtins.str
+    """Of the entities, only those that match: a filter of the catalog's `ListEntities`, e.g.
+    `type = system_model AND tag = chaos`.
+    """
+    affected_since: _builtins.str
+    """Of the entities, only those whose check is another one than at this revision,
+    `revisions/{id}`.
+    """
+    failed_in: _builtins.str
+    """Of the entities, only those that were no success in this run, `runs/{id}`; `runs/-` means
+    that their newest finished check was none.
+    """
     @_builtins.property
     def entities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """`entities/{KEY}` each; empty means every checkable entity."""
@@ -327,14 +349,40 @@ class CreateRunRequest(_message.Message):
         environment: _builtins.str = ...,
         force: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        requester: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        affected_since: _builtins.str = ...,
+        failed_in: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "environment", b"environment", "force", b"force", "request_id", b"request_id", "revision", b"revision", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected_since", b"affected_since", "entities", b"entities", "environment", b"environment", "failed_in", b"failed_in", "filter", b"filter", "force", b"force", "request_id", b"request_id", "requester", b"requester", "revision", b"revision", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateRunRequest: _TypeAlias = CreateRunRequest  # noqa: Y015
+
+@_typing.final
+class CancelRunRequest(_message.Message):
+    """Asks to stop a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`runs/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelRunRequest: _TypeAlias = CancelRunRequest  # noqa: Y015
 
 @_typing.final
 class GetRunRequest(_message.Message):

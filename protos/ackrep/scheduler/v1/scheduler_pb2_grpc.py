@@ -72,6 +72,11 @@ class SchedulerServiceStub:
                 request_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.CreateRunRequest.SerializeToString,
                 response_deserializer=ackrep_dot_scheduler_dot_v1_dot_check__pb2.Run.FromString,
                 _registered_method=True)
+        self.CancelRun = channel.unary_unary(
+                '/ackrep.scheduler.v1.SchedulerService/CancelRun',
+                request_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.CancelRunRequest.SerializeToString,
+                response_deserializer=ackrep_dot_scheduler_dot_v1_dot_check__pb2.Run.FromString,
+                _registered_method=True)
         self.GetRun = channel.unary_unary(
                 '/ackrep.scheduler.v1.SchedulerService/GetRun',
                 request_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.GetRunRequest.SerializeToString,
@@ -106,7 +111,8 @@ class SchedulerServiceServicer:
     def CreateCheck(self, request, context):
         """Creates a check of one entity, or returns the equal check that is active already.
         Fails with `NOT_FOUND` for an unknown entity or revision, `FAILED_PRECONDITION` if the entity
-        cannot be checked (wrong type, dangling reference, no environment).
+        cannot be checked (wrong type, dangling reference, no environment), `RESOURCE_EXHAUSTED` (with
+        a delay after which to try again) if too many checks wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,8 +160,18 @@ class SchedulerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateRun(self, request, context):
-        """Creates a run: one check for each selected entity.
-        Fails with `INVALID_ARGUMENT` if nothing is selected, `NOT_FOUND` for an unknown key.
+        """Creates a run: one check for each selected entity. Where several conditions are given, all of
+        them have to hold. Fails with `INVALID_ARGUMENT` if nothing is selected, `NOT_FOUND` for an
+        unknown key, revision or run, `RESOURCE_EXHAUSTED` (with a delay after which to try again) if
+        too many checks wait.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelRun(self, request, context):
+        """Stops all unfinished checks of a run that belong to no other one; see `CancelCheck`.
+        Fails with `NOT_FOUND` if there is no such run.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -234,6 +250,11 @@ def add_SchedulerServiceServicer_to_server(servicer, server):
             'CreateRun': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRun,
                     request_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.CreateRunRequest.FromString,
+                    response_serializer=ackrep_dot_scheduler_dot_v1_dot_check__pb2.Run.SerializeToString,
+            ),
+            'CancelRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelRun,
+                    request_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.CancelRunRequest.FromString,
                     response_serializer=ackrep_dot_scheduler_dot_v1_dot_check__pb2.Run.SerializeToString,
             ),
             'GetRun': grpc.unary_unary_rpc_method_handler(
@@ -451,6 +472,33 @@ class SchedulerService:
             target,
             '/ackrep.scheduler.v1.SchedulerService/CreateRun',
             ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.CreateRunRequest.SerializeToString,
+            ackrep_dot_scheduler_dot_v1_dot_check__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ackrep.scheduler.v1.SchedulerService/CancelRun',
+            ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.CancelRunRequest.SerializeToString,
             ackrep_dot_scheduler_dot_v1_dot_check__pb2.Run.FromString,
             options,
             channel_credentials,

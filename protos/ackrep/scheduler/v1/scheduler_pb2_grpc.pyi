@@ -21,7 +21,8 @@ class SchedulerServiceStub:
     CreateCheck: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CreateCheckRequest, _check_pb2.Check]
     """Creates a check of one entity, or returns the equal check that is active already.
     Fails with `NOT_FOUND` for an unknown entity or revision, `FAILED_PRECONDITION` if the entity
-    cannot be checked (wrong type, dangling reference, no environment).
+    cannot be checked (wrong type, dangling reference, no environment), `RESOURCE_EXHAUSTED` (with
+    a delay after which to try again) if too many checks wait.
     """
     GetCheck: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetCheckRequest, _check_pb2.Check]
     """Gets one check. Fails with `NOT_FOUND` if there is none of that name."""
@@ -44,8 +45,14 @@ class SchedulerServiceStub:
     Fails with `NOT_FOUND` if there is no such check, `INVALID_ARGUMENT` for a bad resume token.
     """
     CreateRun: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CreateRunRequest, _check_pb2.Run]
-    """Creates a run: one check for each selected entity.
-    Fails with `INVALID_ARGUMENT` if nothing is selected, `NOT_FOUND` for an unknown key.
+    """Creates a run: one check for each selected entity. Where several conditions are given, all of
+    them have to hold. Fails with `INVALID_ARGUMENT` if nothing is selected, `NOT_FOUND` for an
+    unknown key, revision or run, `RESOURCE_EXHAUSTED` (with a delay after which to try again) if
+    too many checks wait.
+    """
+    CancelRun: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.CancelRunRequest, _check_pb2.Run]
+    """Stops all unfinished checks of a run that belong to no other one; see `CancelCheck`.
+    Fails with `NOT_FOUND` if there is no such run.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetRunRequest, _check_pb2.Run]
     """Gets one run with its summary. Fails with `NOT_FOUND` if there is none of that name."""
@@ -73,7 +80,8 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_check_pb2.Check]:
         """Creates a check of one entity, or returns the equal check that is active already.
         Fails with `NOT_FOUND` for an unknown entity or revision, `FAILED_PRECONDITION` if the entity
-        cannot be checked (wrong type, dangling reference, no environment).
+        cannot be checked (wrong type, dangling reference, no environment), `RESOURCE_EXHAUSTED` (with
+        a delay after which to try again) if too many checks wait.
         """
 
     @_abc_1.abstractmethod
@@ -132,8 +140,20 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.CreateRunRequest,
         context: _aio.ServicerContext[_scheduler_pb2.CreateRunRequest, _abc.Awaitable[_check_pb2.Run]],
     ) -> _abc.Awaitable[_check_pb2.Run]:
-        """Creates a run: one check for each selected entity.
-        Fails with `INVALID_ARGUMENT` if nothing is selected, `NOT_FOUND` for an unknown key.
+        """Creates a run: one check for each selected entity. Where several conditions are given, all of
+        them have to hold. Fails with `INVALID_ARGUMENT` if nothing is selected, `NOT_FOUND` for an
+        unknown key, revision or run, `RESOURCE_EXHAUSTED` (with a delay after which to try again) if
+        too many checks wait.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelRun(
+        self,
+        request: _scheduler_pb2.CancelRunRequest,
+        context: _aio.ServicerContext[_scheduler_pb2.CancelRunRequest, _abc.Awaitable[_check_pb2.Run]],
+    ) -> _abc.Awaitable[_check_pb2.Run]:
+        """Stops all unfinished checks of a run that belong to no other one; see `CancelCheck`.
+        Fails with `NOT_FOUND` if there is no such run.
         """
 
     @_abc_1.abstractmethod
