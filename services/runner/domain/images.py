@@ -62,11 +62,11 @@ class Image:
         )
 
     def belongs_to(self, environment: str, *repositories: str) -> bool:
-        """Whether it is one of an environment: by its label, or by the places it is named in."""
-        return (
-            self.labels.get(ENVIRONMENT_LABEL) == environment
-            or bool(self.tags(*repositories))
-            or any(self.manifests_in(repository) for repository in repositories)
+        """Whether it is one of an environment: by its label, else by where it has names."""
+        if label := self.labels.get(ENVIRONMENT_LABEL):
+            return label == environment
+        return bool(self.tags(*repositories)) or any(
+            self.manifests_in(repository) for repository in repositories
         )
 
 

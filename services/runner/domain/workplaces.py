@@ -41,6 +41,8 @@ class WorkplaceInfo:
     start_seconds: float = 0.0
     remarks: tuple[str, ...] = ()
     """What is degraded here; stands in every result."""
+    preload_failures: tuple[str, ...] = ()
+    """Those of the remarks that say what could not be imported ahead."""
 
 
 def reason_to_retire(

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import io
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ Progress = Callable[[str, float | None], None]
 
 _BUILD_SECONDS: Final = 3600
 _LAST_LINES: Final = 15
+_TELL_SECONDS: Final = 0.25
 _ABSENT = ("not found", "manifest unknown", "name unknown", "repository does not exist")
 _DENIED = ("denied", "unauthorized", "authentication required", "no basic auth")
 
@@ -63,8 +65,11 @@ class Images:
     async def build(
         self, name: str, *, folder: Path, dockerfile: str, labels: Mapping[str, str],
         on_line: Callable[[str], None], no_cache: bool = False,
+        arguments: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         """Builds an image; lines of output go to `on_line`, in the event loop's thread.
+
+        `arguments` are values of the Dockerfile's ARGs.
 
         Raises EnvironmentUnavailableError with the last lines.
         """
@@ -84,6 +89,7 @@ class Images:
                 tag=name,
                 network_mode="host",  # only while it is built: packages come from the network
                 labels=dict(labels),
+                buildargs=dict(arguments or {}),
                 decode=True,
                 rm=True,
                 forcerm=True,
@@ -104,6 +110,7 @@ class Images:
             messages = self._client.build(
                 fileobj=io.BytesIO(f"FROM {image.id}\n".encode()),
                 labels=dict(labels),
+                buildargs=dict(arguments or {}),
                 decode=True,
                 rm=True,
                 forcerm=True,
@@ -142,7 +149,7 @@ class Images:
 
         with _about(reference, doing="pull"):
             async with _deadline(seconds, f"{reference} was not pulled"):
-                error = await self._follow(start, lambda m: progress(*transfer.hear(m)))
+                error = await self._follow(start, _calmly(transfer, progress))
         if error:
             raise _refusal(reference, error, doing="pull")
         return await call(lambda: _image_of(self._inspect(reference)))
@@ -152,7 +159,7 @@ class Images:
 
         Raises as `pull` does.
         """
-        transfer = Transfer(f"pushing {reference}")
+        tell = _calmly(Transfer(f"pushing {reference}"), progress)
         digest = ""
 
         def start() -> Iterable[Mapping[str, Any]]:
@@ -165,7 +172,7 @@ class Images:
         def on_message(message: Mapping[str, Any]) -> None:
             nonlocal digest
             digest = str((message.get("aux") or {}).get("Digest") or digest)
-            progress(*transfer.hear(message))
+            tell(message)
 
         with _about(reference, doing="push"):
             async with _deadline(seconds, f"{reference} was not pushed"):
@@ -233,6 +240,20 @@ class Images:
             return await call(follow)  # what was handed on before is heard before
         finally:
             given_up.set()
+
+
+def _calmly(transfer: Transfer, progress: Progress) -> Callable[[Mapping[str, Any]], None]:
+    """Hears everything and tells a few times a second: people read it, and watchers store it."""
+    told = 0.0
+
+    def hear(message: Mapping[str, Any]) -> None:
+        nonlocal told
+        said = transfer.hear(message)
+        if time.monotonic() - told >= _TELL_SECONDS:
+            told = time.monotonic()
+            progress(*said)
+
+    return hear
 
 
 @contextlib.asynccontextmanager

@@ -129,4 +129,5 @@ def info_of(
         machine=platform.machine(),
         start_seconds=time.monotonic() - started,
         remarks=(*remarks, *failures),
+        preload_failures=failures,
     )

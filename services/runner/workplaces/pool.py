@@ -51,7 +51,9 @@ class Pool:
 
     def forget(self, definition: Definition) -> None:
         """Another image may be in use from now on: the next one to need it finds out."""
-        self._places.of(definition).environment.forget()
+        for shelf in self._places.shelves:
+            if shelf.environment.definition.name == definition.name:
+                shelf.environment.forget()
 
     async def status(self, definition: Definition) -> EnvironmentStatus:
         """How an environment stands, without changing it."""

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"ackrep/runner/v1/environment.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x04\n\x0b\x45nvironment\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.ackrep.runner.v1.Environment.State\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0e\n\x06python\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\'\n\x06images\x18\x07 \x03(\x0b\x32\x17.ackrep.runner.v1.Image\x12\x0f\n\x07preload\x18\x08 \x03(\t\x12\r\n\x05shims\x18\t \x03(\t\x12\x43\n\x0bunavailable\x18\n \x03(\x0b\x32..ackrep.runner.v1.Environment.UnavailableEntry\x12\x12\n\nrepository\x18\x0b \x01(\t\x12\x32\n\x0e\x66reshness_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x32\n\x10UnavailableEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"h\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ABSENT\x10\x01\x12\x13\n\x0fSTATE_PREPARING\x10\x02\x12\x0f\n\x0bSTATE_READY\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\"\xcd\x01\n\x05Image\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04tags\x18\x02 \x03(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\t\x12\x17\n\x0fregistry_digest\x18\x08 \x01(\t\x12\x16\n\x0e\x63urrent_recipe\x18\t \x01(\x08\"@\n\x17ListEnvironmentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x18ListEnvironmentsResponse\x12\x33\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32\x1d.ackrep.runner.v1.Environment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x15GetEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"/\n\x19PrepareEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x85\x01\n\x1aPrepareEnvironmentResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0b\x32\x1d.ackrep.runner.v1.EnvironmentB\x0b\n\t_fraction\"L\n\x17\x42uildEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\x10\n\x08no_cache\x18\x03 \x01(\x08\"\x83\x01\n\x18\x42uildEnvironmentResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0b\x32\x1d.ackrep.runner.v1.EnvironmentB\x0b\n\t_fraction\",\n\x16PullEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x82\x01\n\x17PullEnvironmentResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0b\x32\x1d.ackrep.runner.v1.EnvironmentB\x0b\n\t_fraction\"u\n\x16PushEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07version\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\"\x8b\x01\n\x17PushEnvironmentResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nreferences\x18\x03 \x03(\t\x12\x17\n\x0fregistry_digest\x18\x04 \x01(\t\x12\x0e\n\x06\x64igest\x18\x05 \x01(\tB\x0b\n\t_fraction\".\n\x18VerifyEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xb2\x03\n\x19VerifyEnvironmentResponse\x12\x45\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x33.ackrep.runner.v1.VerifyEnvironmentResponse.Finding\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfinement\x18\x03 \x01(\t\x12\x0e\n\x06python\x18\x04 \x01(\t\x12\x10\n\x08packages\x18\x05 \x03(\t\x12\x31\n\x0estart_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x1as\n\x07\x46inding\x12\x46\n\x08severity\x18\x01 \x01(\x0e\x32\x34.ackrep.runner.v1.VerifyEnvironmentResponse.Severity\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"_\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSEVERITY_OK\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x12\n\x0eSEVERITY_ERROR\x10\x03\x32\x96\x07\n\x12\x45nvironmentService\x12\x83\x01\n\x10ListEnvironments\x12).ackrep.runner.v1.ListEnvironmentsRequest\x1a*.ackrep.runner.v1.ListEnvironmentsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/environments\x12{\n\x0eGetEnvironment\x12\'.ackrep.runner.v1.GetEnvironmentRequest\x1a\x1d.ackrep.runner.v1.Environment\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=environments/*}\x12\x9f\x01\n\x12PrepareEnvironment\x12+.ackrep.runner.v1.PrepareEnvironmentRequest\x1a,.ackrep.runner.v1.PrepareEnvironmentResponse\",\x82\xd3\xe4\x93\x02&\"!/v1/{name=environments/*}:prepare:\x01*0\x01\x12k\n\x10\x42uildEnvironment\x12).ackrep.runner.v1.BuildEnvironmentRequest\x1a*.ackrep.runner.v1.BuildEnvironmentResponse0\x01\x12h\n\x0fPullEnvironment\x12(.ackrep.runner.v1.PullEnvironmentRequest\x1a).ackrep.runner.v1.PullEnvironmentResponse0\x01\x12h\n\x0fPushEnvironment\x12(.ackrep.runner.v1.PushEnvironmentRequest\x1a).ackrep.runner.v1.PushEnvironmentResponse0\x01\x12\x99\x01\n\x11VerifyEnvironment\x12*.ackrep.runner.v1.VerifyEnvironmentRequest\x1a+.ackrep.runner.v1.VerifyEnvironmentResponse\"+\x82\xd3\xe4\x93\x02%\" /v1/{name=environments/*}:verify:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"ackrep/runner/v1/environment.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x04\n\x0b\x45nvironment\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.ackrep.runner.v1.Environment.State\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0e\n\x06python\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\'\n\x06images\x18\x07 \x03(\x0b\x32\x17.ackrep.runner.v1.Image\x12\x0f\n\x07preload\x18\x08 \x03(\t\x12\r\n\x05shims\x18\t \x03(\t\x12\x43\n\x0bunavailable\x18\n \x03(\x0b\x32..ackrep.runner.v1.Environment.UnavailableEntry\x12\x12\n\nrepository\x18\x0b \x01(\t\x12\x32\n\x0e\x66reshness_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08packages\x18\r \x03(\t\x1a\x32\n\x10UnavailableEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"h\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ABSENT\x10\x01\x12\x13\n\x0fSTATE_PREPARING\x10\x02\x12\x0f\n\x0bSTATE_READY\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\"\xcd\x01\n\x05Image\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04tags\x18\x02 \x03(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\t\x12\x17\n\x0fregistry_digest\x18\x08 \x01(\t\x12\x16\n\x0e\x63urrent_recipe\x18\t \x01(\x08\"@\n\x17ListEnvironmentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x18ListEnvironmentsResponse\x12\x33\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32\x1d.ackrep.runner.v1.Environment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x15GetEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"/\n\x19PrepareEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x85\x01\n\x1aPrepareEnvironmentResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0b\x32\x1d.ackrep.runner.v1.EnvironmentB\x0b\n\t_fraction\"L\n\x17\x42uildEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\x10\n\x08no_cache\x18\x03 \x01(\x08\"\x83\x01\n\x18\x42uildEnvironmentResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0b\x32\x1d.ackrep.runner.v1.EnvironmentB\x0b\n\t_fraction\",\n\x16PullEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x82\x01\n\x17PullEnvironmentResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0b\x32\x1d.ackrep.runner.v1.EnvironmentB\x0b\n\t_fraction\"u\n\x16PushEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07version\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\"\x8b\x01\n\x17PushEnvironmentResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nreferences\x18\x03 \x03(\t\x12\x17\n\x0fregistry_digest\x18\x04 \x01(\t\x12\x0e\n\x06\x64igest\x18\x05 \x01(\tB\x0b\n\t_fraction\".\n\x18VerifyEnvironmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xb2\x03\n\x19VerifyEnvironmentResponse\x12\x45\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x33.ackrep.runner.v1.VerifyEnvironmentResponse.Finding\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfinement\x18\x03 \x01(\t\x12\x0e\n\x06python\x18\x04 \x01(\t\x12\x10\n\x08packages\x18\x05 \x03(\t\x12\x31\n\x0estart_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x1as\n\x07\x46inding\x12\x46\n\x08severity\x18\x01 \x01(\x0e\x32\x34.ackrep.runner.v1.VerifyEnvironmentResponse.Severity\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"_\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSEVERITY_OK\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x12\n\x0eSEVERITY_ERROR\x10\x03\x32\x96\x07\n\x12\x45nvironmentService\x12\x83\x01\n\x10ListEnvironments\x12).ackrep.runner.v1.ListEnvironmentsRequest\x1a*.ackrep.runner.v1.ListEnvironmentsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/environments\x12{\n\x0eGetEnvironment\x12\'.ackrep.runner.v1.GetEnvironmentRequest\x1a\x1d.ackrep.runner.v1.Environment\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=environments/*}\x12\x9f\x01\n\x12PrepareEnvironment\x12+.ackrep.runner.v1.PrepareEnvironmentRequest\x1a,.ackrep.runner.v1.PrepareEnvironmentResponse\",\x82\xd3\xe4\x93\x02&\"!/v1/{name=environments/*}:prepare:\x01*0\x01\x12k\n\x10\x42uildEnvironment\x12).ackrep.runner.v1.BuildEnvironmentRequest\x1a*.ackrep.runner.v1.BuildEnvironmentResponse0\x01\x12h\n\x0fPullEnvironment\x12(.ackrep.runner.v1.PullEnvironmentRequest\x1a).ackrep.runner.v1.PullEnvironmentResponse0\x01\x12h\n\x0fPushEnvironment\x12(.ackrep.runner.v1.PushEnvironmentRequest\x1a).ackrep.runner.v1.PushEnvironmentResponse0\x01\x12\x99\x01\n\x11VerifyEnvironment\x12*.ackrep.runner.v1.VerifyEnvironmentRequest\x1a+.ackrep.runner.v1.VerifyEnvironmentResponse\"+\x82\xd3\xe4\x93\x02%\" /v1/{name=environments/*}:verify:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,43 +62,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENVIRONMENTSERVICE'].methods_by_name['VerifyEnvironment']._loaded_options = None
   _globals['_ENVIRONMENTSERVICE'].methods_by_name['VerifyEnvironment']._serialized_options = b'\202\323\344\223\002%\" /v1/{name=environments/*}:verify:\001*'
   _globals['_ENVIRONMENT']._serialized_start=185
-  _globals['_ENVIRONMENT']._serialized_end=708
-  _globals['_ENVIRONMENT_UNAVAILABLEENTRY']._serialized_start=552
-  _globals['_ENVIRONMENT_UNAVAILABLEENTRY']._serialized_end=602
-  _globals['_ENVIRONMENT_STATE']._serialized_start=604
-  _globals['_ENVIRONMENT_STATE']._serialized_end=708
-  _globals['_IMAGE']._serialized_start=711
-  _globals['_IMAGE']._serialized_end=916
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=918
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=982
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=984
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=1088
-  _globals['_GETENVIRONMENTREQUEST']._serialized_start=1090
-  _globals['_GETENVIRONMENTREQUEST']._serialized_end=1133
-  _globals['_PREPAREENVIRONMENTREQUEST']._serialized_start=1135
-  _globals['_PREPAREENVIRONMENTREQUEST']._serialized_end=1182
-  _globals['_PREPAREENVIRONMENTRESPONSE']._serialized_start=1185
-  _globals['_PREPAREENVIRONMENTRESPONSE']._serialized_end=1318
-  _globals['_BUILDENVIRONMENTREQUEST']._serialized_start=1320
-  _globals['_BUILDENVIRONMENTREQUEST']._serialized_end=1396
-  _globals['_BUILDENVIRONMENTRESPONSE']._serialized_start=1399
-  _globals['_BUILDENVIRONMENTRESPONSE']._serialized_end=1530
-  _globals['_PULLENVIRONMENTREQUEST']._serialized_start=1532
-  _globals['_PULLENVIRONMENTREQUEST']._serialized_end=1576
-  _globals['_PULLENVIRONMENTRESPONSE']._serialized_start=1579
-  _globals['_PULLENVIRONMENTRESPONSE']._serialized_end=1709
-  _globals['_PUSHENVIRONMENTREQUEST']._serialized_start=1711
-  _globals['_PUSHENVIRONMENTREQUEST']._serialized_end=1828
-  _globals['_PUSHENVIRONMENTRESPONSE']._serialized_start=1831
-  _globals['_PUSHENVIRONMENTRESPONSE']._serialized_end=1970
-  _globals['_VERIFYENVIRONMENTREQUEST']._serialized_start=1972
-  _globals['_VERIFYENVIRONMENTREQUEST']._serialized_end=2018
-  _globals['_VERIFYENVIRONMENTRESPONSE']._serialized_start=2021
-  _globals['_VERIFYENVIRONMENTRESPONSE']._serialized_end=2455
-  _globals['_VERIFYENVIRONMENTRESPONSE_FINDING']._serialized_start=2243
-  _globals['_VERIFYENVIRONMENTRESPONSE_FINDING']._serialized_end=2358
-  _globals['_VERIFYENVIRONMENTRESPONSE_SEVERITY']._serialized_start=2360
-  _globals['_VERIFYENVIRONMENTRESPONSE_SEVERITY']._serialized_end=2455
-  _globals['_ENVIRONMENTSERVICE']._serialized_start=2458
-  _globals['_ENVIRONMENTSERVICE']._serialized_end=3376
+  _globals['_ENVIRONMENT']._serialized_end=726
+  _globals['_ENVIRONMENT_UNAVAILABLEENTRY']._serialized_start=570
+  _globals['_ENVIRONMENT_UNAVAILABLEENTRY']._serialized_end=620
+  _globals['_ENVIRONMENT_STATE']._serialized_start=622
+  _globals['_ENVIRONMENT_STATE']._serialized_end=726
+  _globals['_IMAGE']._serialized_start=729
+  _globals['_IMAGE']._serialized_end=934
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=936
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=1000
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=1002
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=1106
+  _globals['_GETENVIRONMENTREQUEST']._serialized_start=1108
+  _globals['_GETENVIRONMENTREQUEST']._serialized_end=1151
+  _globals['_PREPAREENVIRONMENTREQUEST']._serialized_start=1153
+  _globals['_PREPAREENVIRONMENTREQUEST']._serialized_end=1200
+  _globals['_PREPAREENVIRONMENTRESPONSE']._serialized_start=1203
+  _globals['_PREPAREENVIRONMENTRESPONSE']._serialized_end=1336
+  _globals['_BUILDENVIRONMENTREQUEST']._serialized_start=1338
+  _globals['_BUILDENVIRONMENTREQUEST']._serialized_end=1414
+  _globals['_BUILDENVIRONMENTRESPONSE']._serialized_start=1417
+  _globals['_BUILDENVIRONMENTRESPONSE']._serialized_end=1548
+  _globals['_PULLENVIRONMENTREQUEST']._serialized_start=1550
+  _globals['_PULLENVIRONMENTREQUEST']._serialized_end=1594
+  _globals['_PULLENVIRONMENTRESPONSE']._serialized_start=1597
+  _globals['_PULLENVIRONMENTRESPONSE']._serialized_end=1727
+  _globals['_PUSHENVIRONMENTREQUEST']._serialized_start=1729
+  _globals['_PUSHENVIRONMENTREQUEST']._serialized_end=1846
+  _globals['_PUSHENVIRONMENTRESPONSE']._serialized_start=1849
+  _globals['_PUSHENVIRONMENTRESPONSE']._serialized_end=1988
+  _globals['_VERIFYENVIRONMENTREQUEST']._serialized_start=1990
+  _globals['_VERIFYENVIRONMENTREQUEST']._serialized_end=2036
+  _globals['_VERIFYENVIRONMENTRESPONSE']._serialized_start=2039
+  _globals['_VERIFYENVIRONMENTRESPONSE']._serialized_end=2473
+  _globals['_VERIFYENVIRONMENTRESPONSE_FINDING']._serialized_start=2261
+  _globals['_VERIFYENVIRONMENTRESPONSE_FINDING']._serialized_end=2376
+  _globals['_VERIFYENVIRONMENTRESPONSE_SEVERITY']._serialized_start=2378
+  _globals['_VERIFYENVIRONMENTRESPONSE_SEVERITY']._serialized_end=2473
+  _globals['_ENVIRONMENTSERVICE']._serialized_start=2476
+  _globals['_ENVIRONMENTSERVICE']._serialized_end=3394
 # @@protoc_insertion_point(module_scope)

@@ -90,8 +90,9 @@ class Environment(_message.Message):
     UNAVAILABLE_FIELD_NUMBER: _builtins.int
     REPOSITORY_FIELD_NUMBER: _builtins.int
     FRESHNESS_TIME_FIELD_NUMBER: _builtins.int
+    PACKAGES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Resource name, `environments/{name}`."""
+    """Resource name, `environments/{name}`, with `@{reference}` where one image was asked for."""
     state: Global___Environment.State.ValueType
     """Whether checks can start in it."""
     digest: _builtins.str
@@ -126,6 +127,10 @@ class Environment(_message.Message):
     def freshness_time(self) -> _timestamp_pb2.Timestamp:
         """When the registry was last asked whether there is a newer image; absent where it never was."""
 
+    @_builtins.property
+    def packages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Packages that its requirements pin, `name==version`, in order; only of a single environment."""
+
     def __init__(
         self,
         *,
@@ -141,10 +146,11 @@ class Environment(_message.Message):
         unavailable: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         repository: _builtins.str = ...,
         freshness_time: _timestamp_pb2.Timestamp | None = ...,
+        packages: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness_time", b"freshness_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "digest", b"digest", "freshness_time", b"freshness_time", "images", b"images", "message", b"message", "name", b"name", "preload", b"preload", "python", b"python", "repository", b"repository", "shims", b"shims", "state", b"state", "unavailable", b"unavailable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "digest", b"digest", "freshness_time", b"freshness_time", "images", b"images", "message", b"message", "name", b"name", "packages", b"packages", "preload", b"preload", "python", b"python", "repository", b"repository", "shims", b"shims", "state", b"state", "unavailable", b"unavailable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -581,7 +587,7 @@ class VerifyEnvironmentResponse(_message.Message):
         SEVERITY_WARNING: VerifyEnvironmentResponse._Severity.ValueType  # 2
         """Checks run, and their results say it."""
         SEVERITY_ERROR: VerifyEnvironmentResponse._Severity.ValueType  # 3
-        """No check runs in it."""
+        """Checks cannot run in it, or not as they were meant to."""
 
     class Severity(_Severity, metaclass=_SeverityEnumTypeWrapper):
         """How bad a finding is."""
@@ -593,7 +599,7 @@ class VerifyEnvironmentResponse(_message.Message):
     SEVERITY_WARNING: VerifyEnvironmentResponse.Severity.ValueType  # 2
     """Checks run, and their results say it."""
     SEVERITY_ERROR: VerifyEnvironmentResponse.Severity.ValueType  # 3
-    """No check runs in it."""
+    """Checks cannot run in it, or not as they were meant to."""
 
     @_typing.final
     class Finding(_message.Message):
