@@ -259,10 +259,25 @@ class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
         return await continuation(_with_token(details, self._token), requests)
 
 
+class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    async def intercept_stream_stream(
+        self, continuation: Any, details: Any, request_iterator: Any
+    ) -> Any:
+        return await continuation(_with_token(details, self._token), request_iterator)
+
+
 def dial(address: str, *, token: str) -> grpc.aio.Channel:
     """Opens a channel that carries the token with each call. Close it, or use `async with`."""
     return grpc.aio.insecure_channel(
         address,
         options=_CHANNEL_OPTIONS,
-        interceptors=[_UnaryUnary(token), _UnaryStream(token), _StreamUnary(token)],
+        interceptors=[
+            _UnaryUnary(token),
+            _UnaryStream(token),
+            _StreamUnary(token),
+            _StreamStream(token),
+        ],
     )

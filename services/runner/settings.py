@@ -72,6 +72,8 @@ class Settings:
     """A workplace unused for so long is closed."""
     spare: int = 2
     """Workplaces at once beyond the slots."""
+    workbenches: int = 2
+    """Interactive sessions at once; 0: none."""
     tree_cache_bytes: int = 2 * 1024**3
     """Disk that cached trees may take."""
     drain_seconds: float = 20.0

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ackrep/runner/v1/workbench.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xd2\x02\n\x13RunWorkbenchRequest\x12/\n\x04open\x18\x01 \x01(\x0b\x32\x1f.ackrep.runner.v1.OpenWorkbenchH\x00\x12/\n\x04\x66ile\x18\x02 \x01(\x0b\x32\x1f.ackrep.runner.v1.WorkbenchFileH\x00\x12/\n\tfiles_end\x18\x03 \x01(\x0b\x32\x1a.ackrep.runner.v1.FilesEndH\x00\x12\x0f\n\x05input\x18\x04 \x01(\x0cH\x00\x12\x30\n\x06resize\x18\x05 \x01(\x0b\x32\x1e.ackrep.runner.v1.TerminalSizeH\x00\x12*\n\x06tunnel\x18\x06 \x01(\x0b\x32\x18.ackrep.runner.v1.TunnelH\x00\x12\x31\n\x07\x63ollect\x18\x07 \x01(\x0b\x32\x1e.ackrep.runner.v1.CollectFilesH\x00\x42\x06\n\x04\x62ody\"\x89\x03\n\rOpenWorkbench\x12\x19\n\x0b\x65nvironment\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x38\n\x07program\x18\x02 \x01(\x0e\x32\'.ackrep.runner.v1.OpenWorkbench.Program\x12\x0f\n\x07\x63ommand\x18\x03 \x03(\t\x12\x0e\n\x06\x66older\x18\x04 \x01(\t\x12,\n\x04size\x18\x05 \x01(\x0b\x32\x1e.ackrep.runner.v1.TerminalSize\x12\x41\n\tvariables\x18\x06 \x03(\x0b\x32..ackrep.runner.v1.OpenWorkbench.VariablesEntry\x12\x13\n\x0bimport_path\x18\x07 \x03(\t\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"J\n\x07Program\x12\x17\n\x13PROGRAM_UNSPECIFIED\x10\x00\x12\x11\n\rPROGRAM_SHELL\x10\x01\x12\x13\n\x0fPROGRAM_JUPYTER\x10\x02\"l\n\rWorkbenchFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nexecutable\x18\x02 \x01(\x08\x12\x0c\n\x04link\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0c\n\x04more\x18\x05 \x01(\x08\x12\x0f\n\x07removed\x18\x06 \x01(\x08\"\n\n\x08\x46ilesEnd\"-\n\x0cTerminalSize\x12\x0c\n\x04rows\x18\x01 \x01(\x05\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\x05\":\n\x06Tunnel\x12\x12\n\nconnection\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0e\n\x06\x63losed\x18\x03 \x01(\x08\"\x0e\n\x0c\x43ollectFiles\"\xda\x02\n\x14RunWorkbenchResponse\x12\x12\n\x08progress\x18\x01 \x01(\tH\x00\x12\x35\n\x07started\x18\x02 \x01(\x0b\x32\".ackrep.runner.v1.WorkbenchStartedH\x00\x12\x10\n\x06output\x18\x03 \x01(\x0cH\x00\x12\x16\n\x0c\x65rror_output\x18\x04 \x01(\x0cH\x00\x12*\n\x06tunnel\x18\x05 \x01(\x0b\x32\x18.ackrep.runner.v1.TunnelH\x00\x12\x31\n\x05\x65nded\x18\x06 \x01(\x0b\x32 .ackrep.runner.v1.WorkbenchEndedH\x00\x12/\n\x04\x66ile\x18\x07 \x01(\x0b\x32\x1f.ackrep.runner.v1.WorkbenchFileH\x00\x12\x35\n\tcollected\x18\x08 \x01(\x0b\x32 .ackrep.runner.v1.FilesCollectedH\x00\x42\x06\n\x04\x62ody\"f\n\x10WorkbenchStarted\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x1a\n\x12\x65nvironment_digest\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfinement\x18\x03 \x01(\t\x12\x0e\n\x06secret\x18\x04 \x01(\t\" \n\x0eWorkbenchEnded\x12\x0e\n\x06status\x18\x01 \x01(\x05\"0\n\x0e\x46ilesCollected\x12\r\n\x05\x66iles\x18\x01 \x01(\x05\x12\x0f\n\x07skipped\x18\x02 \x03(\t2u\n\x10WorkbenchService\x12\x61\n\x0cRunWorkbench\x12%.ackrep.runner.v1.RunWorkbenchRequest\x1a&.ackrep.runner.v1.RunWorkbenchResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ackrep/runner/v1/workbench.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xe4\x02\n\x13RunWorkbenchRequest\x12/\n\x04open\x18\x01 \x01(\x0b\x32\x1f.ackrep.runner.v1.OpenWorkbenchH\x00\x12/\n\x04\x66ile\x18\x02 \x01(\x0b\x32\x1f.ackrep.runner.v1.WorkbenchFileH\x00\x12/\n\tfiles_end\x18\x03 \x01(\x0b\x32\x1a.ackrep.runner.v1.FilesEndH\x00\x12\x0f\n\x05input\x18\x04 \x01(\x0cH\x00\x12\x30\n\x06resize\x18\x05 \x01(\x0b\x32\x1e.ackrep.runner.v1.TerminalSizeH\x00\x12*\n\x06tunnel\x18\x06 \x01(\x0b\x32\x18.ackrep.runner.v1.TunnelH\x00\x12\x31\n\x07\x63ollect\x18\x07 \x01(\x0b\x32\x1e.ackrep.runner.v1.CollectFilesH\x00\x12\x10\n\x06signal\x18\x08 \x01(\x05H\x00\x42\x06\n\x04\x62ody\"\x89\x03\n\rOpenWorkbench\x12\x19\n\x0b\x65nvironment\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x38\n\x07program\x18\x02 \x01(\x0e\x32\'.ackrep.runner.v1.OpenWorkbench.Program\x12\x0f\n\x07\x63ommand\x18\x03 \x03(\t\x12\x0e\n\x06\x66older\x18\x04 \x01(\t\x12,\n\x04size\x18\x05 \x01(\x0b\x32\x1e.ackrep.runner.v1.TerminalSize\x12\x41\n\tvariables\x18\x06 \x03(\x0b\x32..ackrep.runner.v1.OpenWorkbench.VariablesEntry\x12\x13\n\x0bimport_path\x18\x07 \x03(\t\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"J\n\x07Program\x12\x17\n\x13PROGRAM_UNSPECIFIED\x10\x00\x12\x11\n\rPROGRAM_SHELL\x10\x01\x12\x13\n\x0fPROGRAM_JUPYTER\x10\x02\"l\n\rWorkbenchFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nexecutable\x18\x02 \x01(\x08\x12\x0c\n\x04link\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0c\n\x04more\x18\x05 \x01(\x08\x12\x0f\n\x07removed\x18\x06 \x01(\x08\"\n\n\x08\x46ilesEnd\"-\n\x0cTerminalSize\x12\x0c\n\x04rows\x18\x01 \x01(\x05\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\x05\"[\n\x06Tunnel\x12\x12\n\nconnection\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0e\n\x06\x63losed\x18\x03 \x01(\x08\x12\x10\n\x08\x63onsumed\x18\x04 \x01(\x03\x12\r\n\x05reset\x18\x05 \x01(\x08\"\x0e\n\x0c\x43ollectFiles\"\xf4\x02\n\x14RunWorkbenchResponse\x12\x12\n\x08progress\x18\x01 \x01(\tH\x00\x12\x35\n\x07started\x18\x02 \x01(\x0b\x32\".ackrep.runner.v1.WorkbenchStartedH\x00\x12\x10\n\x06output\x18\x03 \x01(\x0cH\x00\x12\x16\n\x0c\x65rror_output\x18\x04 \x01(\x0cH\x00\x12*\n\x06tunnel\x18\x05 \x01(\x0b\x32\x18.ackrep.runner.v1.TunnelH\x00\x12\x31\n\x05\x65nded\x18\x06 \x01(\x0b\x32 .ackrep.runner.v1.WorkbenchEndedH\x00\x12/\n\x04\x66ile\x18\x07 \x01(\x0b\x32\x1f.ackrep.runner.v1.WorkbenchFileH\x00\x12\x35\n\tcollected\x18\x08 \x01(\x0b\x32 .ackrep.runner.v1.FilesCollectedH\x00\x12\x18\n\x0einput_consumed\x18\t \x01(\x03H\x00\x42\x06\n\x04\x62ody\"f\n\x10WorkbenchStarted\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x1a\n\x12\x65nvironment_digest\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfinement\x18\x03 \x01(\t\x12\x0e\n\x06secret\x18\x04 \x01(\t\" \n\x0eWorkbenchEnded\x12\x0e\n\x06status\x18\x01 \x01(\x05\"0\n\x0e\x46ilesCollected\x12\r\n\x05\x66iles\x18\x01 \x01(\x05\x12\x0f\n\x07skipped\x18\x02 \x03(\t2u\n\x10WorkbenchService\x12\x61\n\x0cRunWorkbench\x12%.ackrep.runner.v1.RunWorkbenchRequest\x1a&.ackrep.runner.v1.RunWorkbenchResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,31 +37,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENWORKBENCH'].fields_by_name['environment']._loaded_options = None
   _globals['_OPENWORKBENCH'].fields_by_name['environment']._serialized_options = b'\342A\001\002'
   _globals['_RUNWORKBENCHREQUEST']._serialized_start=88
-  _globals['_RUNWORKBENCHREQUEST']._serialized_end=426
-  _globals['_OPENWORKBENCH']._serialized_start=429
-  _globals['_OPENWORKBENCH']._serialized_end=822
-  _globals['_OPENWORKBENCH_VARIABLESENTRY']._serialized_start=698
-  _globals['_OPENWORKBENCH_VARIABLESENTRY']._serialized_end=746
-  _globals['_OPENWORKBENCH_PROGRAM']._serialized_start=748
-  _globals['_OPENWORKBENCH_PROGRAM']._serialized_end=822
-  _globals['_WORKBENCHFILE']._serialized_start=824
-  _globals['_WORKBENCHFILE']._serialized_end=932
-  _globals['_FILESEND']._serialized_start=934
-  _globals['_FILESEND']._serialized_end=944
-  _globals['_TERMINALSIZE']._serialized_start=946
-  _globals['_TERMINALSIZE']._serialized_end=991
-  _globals['_TUNNEL']._serialized_start=993
-  _globals['_TUNNEL']._serialized_end=1051
-  _globals['_COLLECTFILES']._serialized_start=1053
-  _globals['_COLLECTFILES']._serialized_end=1067
-  _globals['_RUNWORKBENCHRESPONSE']._serialized_start=1070
-  _globals['_RUNWORKBENCHRESPONSE']._serialized_end=1416
-  _globals['_WORKBENCHSTARTED']._serialized_start=1418
-  _globals['_WORKBENCHSTARTED']._serialized_end=1520
-  _globals['_WORKBENCHENDED']._serialized_start=1522
-  _globals['_WORKBENCHENDED']._serialized_end=1554
-  _globals['_FILESCOLLECTED']._serialized_start=1556
-  _globals['_FILESCOLLECTED']._serialized_end=1604
-  _globals['_WORKBENCHSERVICE']._serialized_start=1606
-  _globals['_WORKBENCHSERVICE']._serialized_end=1723
+  _globals['_RUNWORKBENCHREQUEST']._serialized_end=444
+  _globals['_OPENWORKBENCH']._serialized_start=447
+  _globals['_OPENWORKBENCH']._serialized_end=840
+  _globals['_OPENWORKBENCH_VARIABLESENTRY']._serialized_start=716
+  _globals['_OPENWORKBENCH_VARIABLESENTRY']._serialized_end=764
+  _globals['_OPENWORKBENCH_PROGRAM']._serialized_start=766
+  _globals['_OPENWORKBENCH_PROGRAM']._serialized_end=840
+  _globals['_WORKBENCHFILE']._serialized_start=842
+  _globals['_WORKBENCHFILE']._serialized_end=950
+  _globals['_FILESEND']._serialized_start=952
+  _globals['_FILESEND']._serialized_end=962
+  _globals['_TERMINALSIZE']._serialized_start=964
+  _globals['_TERMINALSIZE']._serialized_end=1009
+  _globals['_TUNNEL']._serialized_start=1011
+  _globals['_TUNNEL']._serialized_end=1102
+  _globals['_COLLECTFILES']._serialized_start=1104
+  _globals['_COLLECTFILES']._serialized_end=1118
+  _globals['_RUNWORKBENCHRESPONSE']._serialized_start=1121
+  _globals['_RUNWORKBENCHRESPONSE']._serialized_end=1493
+  _globals['_WORKBENCHSTARTED']._serialized_start=1495
+  _globals['_WORKBENCHSTARTED']._serialized_end=1597
+  _globals['_WORKBENCHENDED']._serialized_start=1599
+  _globals['_WORKBENCHENDED']._serialized_end=1631
+  _globals['_FILESCOLLECTED']._serialized_start=1633
+  _globals['_FILESCOLLECTED']._serialized_end=1681
+  _globals['_WORKBENCHSERVICE']._serialized_start=1683
+  _globals['_WORKBENCHSERVICE']._serialized_end=1800
 # @@protoc_insertion_point(module_scope)

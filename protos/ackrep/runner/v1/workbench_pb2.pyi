@@ -32,8 +32,13 @@ class RunWorkbenchRequest(_message.Message):
     RESIZE_FIELD_NUMBER: _builtins.int
     TUNNEL_FIELD_NUMBER: _builtins.int
     COLLECT_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
     input: _builtins.bytes
-    """What was typed, as bytes of the terminal."""
+    """What was typed, as bytes of the terminal, or the next bytes of standard input, at most 64 KiB;
+    none at its end. At most 1 MiB may be on its way, see `input_consumed`.
+    """
+    signal: _builtins.int
+    """Number of a signal for the program and what it started: 1, 2 or 15 (HUP, INT, TERM)."""
     @_builtins.property
     def open(self) -> Global___OpenWorkbench:
         """The first message."""
@@ -70,12 +75,13 @@ class RunWorkbenchRequest(_message.Message):
         resize: Global___TerminalSize | None = ...,
         tunnel: Global___Tunnel | None = ...,
         collect: Global___CollectFiles | None = ...,
+        signal: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collect", b"collect", "file", b"file", "files_end", b"files_end", "input", b"input", "open", b"open", "resize", b"resize", "tunnel", b"tunnel"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collect", b"collect", "file", b"file", "files_end", b"files_end", "input", b"input", "open", b"open", "resize", b"resize", "signal", b"signal", "tunnel", b"tunnel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collect", b"collect", "file", b"file", "files_end", b"files_end", "input", b"input", "open", b"open", "resize", b"resize", "tunnel", b"tunnel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collect", b"collect", "file", b"file", "files_end", b"files_end", "input", b"input", "open", b"open", "resize", b"resize", "signal", b"signal", "tunnel", b"tunnel"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "file", "files_end", "input", "resize", "tunnel", "collect"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "file", "files_end", "input", "resize", "tunnel", "collect", "signal"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -265,29 +271,40 @@ Global___TerminalSize: _TypeAlias = TerminalSize  # noqa: Y015
 
 @_typing.final
 class Tunnel(_message.Message):
-    """Bytes of one connection."""
+    """Bytes of one connection. It begins with the first message of the client that names it, and is over
+    when both sides have closed. Each side sends at most 256 KiB more than the other has consumed, so
+    that a slow connection makes nobody wait but itself.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONNECTION_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     CLOSED_FIELD_NUMBER: _builtins.int
+    CONSUMED_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
     connection: _builtins.int
     """Number that the client gave the connection."""
     data: _builtins.bytes
-    """Next bytes; none at its beginning."""
+    """Next bytes, at most 64 KiB; none at its beginning."""
     closed: _builtins.bool
     """True if this side sends no more."""
+    consumed: _builtins.int
+    """How many bytes this side has passed on since it last said so."""
+    reset: _builtins.bool
+    """True if the connection is broken: neither side sends any more."""
     def __init__(
         self,
         *,
         connection: _builtins.int = ...,
         data: _builtins.bytes = ...,
         closed: _builtins.bool = ...,
+        consumed: _builtins.int = ...,
+        reset: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "connection", b"connection", "data", b"data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "connection", b"connection", "consumed", b"consumed", "data", b"data", "reset", b"reset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -324,12 +341,15 @@ class RunWorkbenchResponse(_message.Message):
     ENDED_FIELD_NUMBER: _builtins.int
     FILE_FIELD_NUMBER: _builtins.int
     COLLECTED_FIELD_NUMBER: _builtins.int
+    INPUT_CONSUMED_FIELD_NUMBER: _builtins.int
     progress: _builtins.str
     """What is being prepared, for people to read."""
     output: _builtins.bytes
     """What the program wrote: to its terminal, or to standard output."""
     error_output: _builtins.bytes
     """What it wrote to standard error; only without a terminal."""
+    input_consumed: _builtins.int
+    """How many bytes of input the program was given since this was last said."""
     @_builtins.property
     def started(self) -> Global___WorkbenchStarted:
         """The program runs."""
@@ -361,12 +381,13 @@ class RunWorkbenchResponse(_message.Message):
         ended: Global___WorkbenchEnded | None = ...,
         file: Global___WorkbenchFile | None = ...,
         collected: Global___FilesCollected | None = ...,
+        input_consumed: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "ended", b"ended", "error_output", b"error_output", "file", b"file", "output", b"output", "progress", b"progress", "started", b"started", "tunnel", b"tunnel"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "ended", b"ended", "error_output", b"error_output", "file", b"file", "input_consumed", b"input_consumed", "output", b"output", "progress", b"progress", "started", b"started", "tunnel", b"tunnel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "ended", b"ended", "error_output", b"error_output", "file", b"file", "output", b"output", "progress", b"progress", "started", b"started", "tunnel", b"tunnel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "ended", b"ended", "error_output", b"error_output", "file", b"file", "input_consumed", b"input_consumed", "output", b"output", "progress", b"progress", "started", b"started", "tunnel", b"tunnel"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["progress", "started", "output", "error_output", "tunnel", "ended", "file", "collected"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["progress", "started", "output", "error_output", "tunnel", "ended", "file", "collected", "input_consumed"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

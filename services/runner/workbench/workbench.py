@@ -1,0 +1,122 @@
+"""One session: a container, spoken to in frames."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from services.errors import EnvironmentUnavailableError, InvalidArgumentError, UnavailableError
+from services.runner.domain.environments import Definition
+from services.runner.ports import Progress
+from services.runner.sessions.frames import Decoder, FrameError, encode
+from services.runner.sessions.session import Channel
+from services.runner.workbench import bundle
+from services.runner.workbench.opening import Opening
+from services.runner.workplaces.conformance import faults
+
+Frame = tuple[dict[str, Any], bytes]
+"""Header and body; `runtime/workbench/__init__.py` lists them."""
+
+_READ_BYTES: Final = 256 * 1024
+_HELLO_SECONDS: Final = 60
+
+
+class Opener(Protocol):
+    """Opens sessions, and ends them all with the runner."""
+
+    async def open(
+        self, definition: Definition, opening: Opening, progress: Progress
+    ) -> "tuple[Workbench, str]":
+        """Starts a container that waits for a working copy; it, and its environment's digest.
+
+        Raises ResourceExhaustedError beyond the number of sessions, and
+        EnvironmentUnavailableError or UnavailableError if the environment cannot be had.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Ends all sessions; their clients are told why."""
+        ...
+
+
+class Workbench:
+    """A container that has said hello.
+
+    Args:
+        container: Its name.
+        channel: Its stream.
+        remove: Removes the container; called once.
+    """
+
+    def __init__(
+        self, container: str, channel: Channel, *, remove: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.container = container
+        self.confinement = ""
+        """How its program is confined; known after `greet`."""
+        self._channel = channel
+        self._remove = remove
+        self._decoder = Decoder()
+        self._ending: asyncio.Task[None] | None = None
+        self._reason = ""
+
+    async def greet(self, configuration: dict[str, Any]) -> None:
+        """Sends the runtime and the configuration, and judges what the container is like.
+
+        Raises EnvironmentUnavailableError if it is not tight enough, UnavailableError if it does
+        not come up.
+        """
+        try:
+            async with asyncio.timeout(_HELLO_SECONDS):
+                await self._channel.write(bundle.greeting())
+                await self.send({"type": "config", **configuration})
+                header, _ = await self._next()
+        except TimeoutError as error:
+            raise UnavailableError(f"the container {self.container} says nothing") from error
+        if found := faults(header["conformance"]):
+            raise EnvironmentUnavailableError(
+                "containers are not tight enough for a session here: " + "; ".join(found)
+            )
+        self.confinement = f"container+{header['rung']}"
+
+    async def send(self, header: dict[str, Any], body: bytes = b"") -> None:
+        """Sends a frame. Raises UnavailableError if the session is over."""
+        try:
+            await self._channel.write(encode(header, body))
+        except (OSError, EOFError) as error:
+            raise self._over() from error
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """What it says, until it ends. Raises UnavailableError then."""
+        while True:
+            yield await self._next()
+
+    async def _next(self) -> Frame:
+        try:
+            while (frame := self._decoder.next()) is None:
+                data = await self._channel.read(_READ_BYTES)
+                if not data:
+                    raise self._over()
+                self._decoder.feed(data)
+        except (OSError, FrameError) as error:
+            raise UnavailableError(f"the session broke: {error}") from error
+        if frame[0]["type"] == "refused":
+            raise InvalidArgumentError(str(frame[0].get("message", "")))
+        return frame
+
+    def _over(self) -> UnavailableError:
+        said = str(getattr(self._channel, "errors", ""))
+        why = self._reason or said or "memory may have run out, or somebody removed it"
+        return UnavailableError(f"the container of the session ended: {why}")
+
+    def end(self, reason: str = "") -> "asyncio.Task[None]":
+        """Ends it with everything in it; the same task however often it is called."""
+        if self._ending is None:
+            self._reason = reason
+            self._ending = asyncio.create_task(self._end())
+        return self._ending
+
+    async def _end(self) -> None:
+        with contextlib.suppress(OSError):
+            await self._channel.close()
+        await self._remove()
