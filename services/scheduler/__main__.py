@@ -7,23 +7,35 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 
-from ackrep.scheduler.v1 import dispatch_pb2_grpc, queue_pb2_grpc, scheduler_pb2_grpc
+from ackrep.scheduler.v1 import (
+    comparison_pb2_grpc,
+    dispatch_pb2_grpc,
+    promotion_pb2_grpc,
+    queue_pb2_grpc,
+    scheduler_pb2_grpc,
+)
 from services import lifetime, logs, rpc
 from services.scheduler.app import Scheduler
 from services.scheduler.artefacts import FileArtefacts
 from services.scheduler.bells import Bells
 from services.scheduler.catalog import GrpcCatalog
+from services.scheduler.creating import Creating
+from services.scheduler.comparing import Comparing
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.jobs import NatsBroker
 from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
 from services.scheduler.messages import announce
 from services.scheduler.pauses import Pauses
+from services.scheduler.promotions import Promotions
 from services.scheduler.queueing import Queueing
+from services.scheduler.servicer.comparison import ComparisonServicer
 from services.scheduler.servicer.dispatch import DispatchServicer
+from services.scheduler.servicer.promotion import PromotionServicer
 from services.scheduler.servicer.queue import QueueServicer
 from services.scheduler.servicer.scheduler import SchedulerServicer
 from services.scheduler.settings import Settings
 from services.scheduler.sql import Database, sql_store
+from services.scheduler.trials import Trials
 from services.scheduler.watch import Watch
 from services.settings import load
 
@@ -32,6 +44,8 @@ log = logging.getLogger(__name__)
 _SERVICES = (
     "ackrep.scheduler.v1.SchedulerService",
     "ackrep.scheduler.v1.QueueService",
+    "ackrep.scheduler.v1.ComparisonService",
+    "ackrep.scheduler.v1.PromotionService",
     "ackrep.scheduler.v1.DispatchService",
 )
 
@@ -58,9 +72,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             pools=(settings.pool,),
             on_connected=bells.connected,
         )
+        catalog = GrpcCatalog(channel)
         scheduler = Scheduler(
             store=store,
-            catalog=GrpcCatalog(channel),
+            catalog=catalog,
             bells=bells,
             clock=_now,
             limits=settings.limits,
@@ -85,6 +100,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             retries=settings.retries,
             lease_for=lease_for,
         )
+        comparing = Comparing(store=store)
+        trials = Trials(
+            store=store, subjects=catalog, scheduler=scheduler, comparing=comparing, clock=_now
+        )
+        promotions = Promotions(store=store, trials=trials, clock=_now)
         watch = Watch(store=store, broker=broker, artefacts=artefacts, bells=bells)
         relay = Relay(store=store, broker=broker)
         dispatcher = Dispatcher(
@@ -124,8 +144,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             queue_pb2_grpc.add_QueueServiceServicer_to_server(
                 QueueServicer(queueing=queueing, pool=settings.pool), server
             )
+            comparison_pb2_grpc.add_ComparisonServiceServicer_to_server(
+                ComparisonServicer(comparing=comparing), server
+            )
+            promotion_pb2_grpc.add_PromotionServiceServicer_to_server(
+                PromotionServicer(trials=trials, promotions=promotions), server
+            )
             dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(
-                DispatchServicer(dispatch=dispatch, settings=settings), server
+                DispatchServicer(dispatch=dispatch, promotions=promotions, settings=settings),
+                server,
             )
 
         await stack.enter_async_context(

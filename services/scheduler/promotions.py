@@ -24,6 +24,12 @@ log = logging.getLogger(__name__)
 _LONGEST_REASON = 500
 
 
+async def image_in_use(store: Store, environment: str) -> str:
+    """Tells the digest of the image that an environment (name) was promoted to; or nothing."""
+    in_use = await store.promotions.in_use(environment)
+    return in_use.digest if in_use is not None else ""
+
+
 class Promotions:
     """Use cases of `PromotionService` that put images in use."""
 

@@ -10,6 +10,7 @@ from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.check import Runner
 from services.scheduler.domain.names import artefact_id, check_id, runner_id
 from services.scheduler.messages import check_message, duration, lease_message, result_of
+from services.scheduler.promotions import Promotions
 from services.scheduler.settings import Settings
 
 _NEVER = datetime.fromtimestamp(0, UTC)
@@ -18,8 +19,9 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
     """`ackrep.scheduler.v1.DispatchService`."""
 
-    def __init__(self, *, dispatch: Dispatch, settings: Settings) -> None:
+    def __init__(self, *, dispatch: Dispatch, promotions: Promotions, settings: Settings) -> None:
         self._dispatch = dispatch
+        self._promotions = promotions
         self._settings = settings
 
     async def RegisterRunner(
@@ -52,7 +54,12 @@ class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
             incarnation=_required(request.incarnation, "incarnation"),
             claim_id=_required(request.claim_id, "claim_id"),
         )
-        return lease_message(check, lease_seconds=self._settings.lease_seconds)
+        lease = lease_message(check, lease_seconds=self._settings.lease_seconds)
+        promotion = await self._promotions.image_for(check)
+        if promotion is not None:
+            lease.environment_image = f"environments/{promotion.image}"
+            lease.environment_tag = promotion.tag
+        return lease
 
     async def Heartbeat(
         self, request: dispatch_pb2.HeartbeatRequest, context: Any

@@ -13,9 +13,10 @@ from services.scheduler.domain.names import (
     artefact_id,
     check_id,
     entity_key,
-    environment_name,
+    environment_image,
     run_id,
 )
+from services.scheduler.domain.promotion import read_candidate
 from services.scheduler.messages import (
     check_message,
     entity_verdict_message,
@@ -41,12 +42,12 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     async def CreateCheck(
         self, request: scheduler_pb2.CreateCheckRequest, context: Any
     ) -> check_pb2.Check:
-        # `force` changes nothing yet: without result reuse every check runs.
         check = await self._scheduler.create_check(
             entity=entity_key(request.entity),
             revision=request.revision.removeprefix("revisions/"),
             environment=_environment(request.environment),
             request_id=request.request_id,
+            force=request.force,
         )
         return check_message(check)
 
@@ -100,6 +101,7 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
             entities=[entity_key(name) for name in request.entities],
             environment=_environment(request.environment),
             request_id=request.request_id,
+            force=request.force,
         )
         return run_message(summary)
 
@@ -153,4 +155,8 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
 
 
 def _environment(name: str) -> str:
-    return environment_name(name) if name else ""
+    """Reads an environment, or one image of it."""
+    if not name:
+        return ""
+    plain, reference = environment_image(name)
+    return read_candidate(plain, reference).name if reference else plain
