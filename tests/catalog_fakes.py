@@ -75,12 +75,19 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
     async def ListEntities(
         self, request: catalog_pb2.ListEntitiesRequest, context: Any
     ) -> catalog_pb2.ListEntitiesResponse:
-        keys = sorted([*self.entities, *self.broken])
+        environment = request.filter.partition(" AND environment = ")[2]
+        here = environment in ("", self.environment.removeprefix("environments/"))
+        keys = sorted([*self.entities, *self.broken]) if here else []
         first = int(request.page_token or 0)
         page = keys[first : first + 3]
         following = str(first + 3) if first + 3 < len(keys) else ""
         return catalog_pb2.ListEntitiesResponse(
-            entities=[catalog_pb2.Entity(name=f"entities/{key}") for key in page],
+            entities=[
+                catalog_pb2.Entity(
+                    name=f"entities/{key}", type=catalog_pb2.ENTITY_TYPE_SYSTEM_MODEL
+                )
+                for key in page
+            ],
             next_page_token=following,
         )
 

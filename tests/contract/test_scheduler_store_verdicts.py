@@ -78,6 +78,24 @@ async def test_cancelled_checks_say_nothing(store: Store) -> None:
     ]
 
 
+async def test_checks_of_a_candidate_say_nothing(store: Store) -> None:
+    """What comes out in an image that is not in use leaves what is known as it was."""
+    before = await checked(store, "AAAAA")
+    for entity in ("AAAAA", "BBBBB"):
+        tried, _ = await store.checks.create(
+            a_check(entity, environment="demo_environment@candidate")
+        )
+        await claim(store, tried)
+        await finish(store, tried, verdict=Verdict.SCRIPT_ERROR)
+    broken = a_check("CCCCC", environment="demo_environment@candidate")
+    await store.checks.create(machine.broken(broken, message="dangling", now=NOW))
+
+    assert [("AAAAA", before.id, Verdict.SUCCESS)] == [
+        (found.entity, found.check, found.verdict)
+        for found in await store.verdicts.list_page(limit=10)
+    ]
+
+
 async def test_checks_that_are_finished_from_the_beginning_count(store: Store) -> None:
     """What cannot even be queued has a verdict too, alone or in a run."""
     await store.checks.create(machine.broken(a_check("AAAAA"), message="dangling", now=NOW))
