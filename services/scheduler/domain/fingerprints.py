@@ -43,7 +43,27 @@ _NUMBERS = re.compile(r"#(?:[\s,;]+#)+")
 _QUOTED = re.compile(r"'([^']*)'")
 _CALLED = re.compile(r"\b\w+\(\)")
 _TYPES = frozenset(
-    ["bool", "bytes", "complex", "dict", "float", "frozenset", "function", "int", "list", "method", "module", "ndarray", "NoneType", "object", "range", "set", "str", "tuple", "type"]
+    [
+        "bool",
+        "bytes",
+        "complex",
+        "dict",
+        "float",
+        "frozenset",
+        "function",
+        "int",
+        "list",
+        "method",
+        "module",
+        "ndarray",
+        "NoneType",
+        "object",
+        "range",
+        "set",
+        "str",
+        "tuple",
+        "type",
+    ]
 )
 """Names that say of what kind something is, not what it is."""
 

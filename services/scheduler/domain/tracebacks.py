@@ -30,9 +30,7 @@ class Frame:
     @property
     def installed(self) -> bool:
         """Whether its path says that it belongs to an installed package, or to Python."""
-        return (
-            self.path.startswith(("<", _RUNTIME)) or _INSTALLED.match(self.path) is not None
-        )
+        return self.path.startswith(("<", _RUNTIME)) or _INSTALLED.match(self.path) is not None
 
     @property
     def module_path(self) -> str:
@@ -93,12 +91,15 @@ def _after(lines: Sequence[str], start: int) -> Raised | None:
         line = lines[number]
         if frame := _FRAME.match(line):
             following = lines[number + 1] if number + 1 < len(lines) else ""
-            shown = following.startswith("    ") and not _FRAME.match(following)
+            printed = following.startswith("    ") and not _FRAME.match(following)
+            statement = following.strip() if printed and not _MARKS.fullmatch(following) else ""
             frames.append(
                 Frame(
                     path=frame["path"].replace("\\", "/"),
                     function=frame["function"] or "",
-                    statement=following.strip() if shown and not _MARKS.fullmatch(following) else "",
+                    statement=following.strip()
+                    if shown and not _MARKS.fullmatch(following)
+                    else "",
                 )
             )
         elif line and not line[0].isspace():
