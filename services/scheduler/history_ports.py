@@ -40,9 +40,7 @@ class History(Protocol):
         """Looks at all finished checks of an entity; there may be none."""
 
     async def sightings(self, entity: str, *, limit: int, before: str) -> list[Sighting]:
-        """Lists finished checks of an entity older than the id `before` (all if empty), newest
-        first.
-        """
+        """Lists finished checks of an entity, newest first, from below the id `before` on."""
 
     async def environments(self, runs: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
         """Lists names and digests of the environments in which checks of runs ran, in order."""

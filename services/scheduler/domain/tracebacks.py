@@ -97,9 +97,7 @@ def _after(lines: Sequence[str], start: int) -> Raised | None:
                 Frame(
                     path=frame["path"].replace("\\", "/"),
                     function=frame["function"] or "",
-                    statement=following.strip()
-                    if shown and not _MARKS.fullmatch(following)
-                    else "",
+                    statement=statement,
                 )
             )
         elif line and not line[0].isspace():

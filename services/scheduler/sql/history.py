@@ -266,25 +266,6 @@ class SqlHistory:
         )
 
 
-def _sightings(self, query: Select[Any], **asked: Any) -> list[Sighting]:
-    return await self._database.read(
-        lambda connection: [_sighting(row) for row in connection.execute(query, asked)]
-    )
-
-
-def require_same(source: ImportedRun, digest: str) -> None:
-    """Refuses a file whose run is there with other content.
-
-    Raises:
-        PreconditionError: It is.
-    """
-    if source.content_digest != digest:
-        raise PreconditionError(
-            f"{source.file_name}: the run of that time, runs/{source.run}, was imported from other "
-            f"content; `ackrep export-results` writes what it was"
-        )
-
-
 def _sighting(row: Row[Any]) -> Sighting:
     return Sighting(
         check=row.id,

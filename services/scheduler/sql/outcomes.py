@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, or_
 
 from services.scheduler.domain.check import Check
 from services.scheduler.domain.fingerprints import METHOD
