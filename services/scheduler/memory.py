@@ -22,8 +22,11 @@ from services.scheduler.domain.check import (
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.window import QueueGroup, room
+from services.scheduler.memory_environments import MemoryEnvironments, finished_alike
 from services.scheduler.memory_policy import MemoryDeadLetters, MemoryPolicy
 from services.scheduler.memory_promotions import MemoryPromotions, MemoryTrials
+from services.scheduler.memory_retention import MemoryRetention
+from services.scheduler.memory_schedules import MemorySchedules
 from services.scheduler.ports import (
     Announce,
     Change,
@@ -44,11 +47,15 @@ class _State:
     requests: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     outbox: dict[int, Message] = dataclasses.field(default_factory=dict)
     runners: dict[str, Runner] = dataclasses.field(default_factory=dict)
+    environments: MemoryEnvironments = dataclasses.field(init=False)
     jobs: dict[str, tuple[datetime, int]] = dataclasses.field(default_factory=dict)
     """When a queued check was published, and where it lies."""
     publications: dict[str, int] = dataclasses.field(default_factory=dict)
     change: int = 0
     message: int = 0
+
+    def __post_init__(self) -> None:
+        self.environments = MemoryEnvironments(self.runners)
 
     def keep(self, before: Check | None, after: Check) -> Check:
         self.change += 1
@@ -66,7 +73,9 @@ class _State:
             for other in self.checks.values():
                 if not other.finished and other.inputs_digest == check.inputs_digest:
                     return other, False
-        return self.keep(None, check), True
+        if check.basis is not None:
+            self.environments.closures.setdefault(check.basis.closure, check.basis.folders)
+        return self.keep(None, finished_alike(check, self.checks.values())), True
 
 
 def memory_store(*, announce: Announce) -> Store:
@@ -83,6 +92,9 @@ def memory_store(*, announce: Announce) -> Store:
         runners=_Runners(state),
         trials=MemoryTrials(),
         promotions=MemoryPromotions(),
+        environments=state.environments,
+        retention=MemoryRetention(state.checks.values),
+        schedules=MemorySchedules(state.checks.values),
     )
 
 
@@ -114,6 +126,14 @@ class _Checks:
         if after is not before:
             self._state.keep(before, after)
         return Change(before=before, after=after)
+
+    async def previous(self, check: Check) -> Check | None:
+        earlier = [
+            other
+            for other in self._state.checks.values()
+            if other.entity == check.entity and other.id < check.id and not other.of_candidate
+        ]
+        return max(earlier, key=lambda other: other.id, default=None)
 
     async def list_page(self, condition: CheckFilter, *, limit: int, before: str) -> list[Check]:
         members = self._state.runs[condition.run][1] if condition.run in self._state.runs else []

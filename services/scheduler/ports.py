@@ -1,4 +1,4 @@
-"""What the scheduler needs of the world: a store, a broker, a catalog, files, a clock."""
+"""What the scheduler needs of the world: a store, a broker, files, a clock."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +18,10 @@ from services.scheduler.domain.check import (
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.queue import Pause, QueueLine, Standing
+from services.scheduler.input_ports import Environments
 from services.scheduler.promotion_ports import Promotions, Trials
+from services.scheduler.retention_ports import Retention
+from services.scheduler.schedule_ports import Schedules
 
 Clock = Callable[[], datetime]
 """Tells the time, in UTC."""
@@ -72,7 +75,8 @@ class Checks(Protocol):
     async def create(self, check: Check, *, request_id: str = "") -> tuple[Check, bool]:
         """Adds a check, and says whether it did.
 
-        Otherwise gives the one that the same request made before, or the equal active one.
+        It is added as a finished one where an equal result exists (`domain.reuse`). Otherwise gives
+        the one that the same request made before, or the equal active one.
         """
 
     async def get(self, check_id: str) -> Check:
@@ -97,6 +101,9 @@ class Checks(Protocol):
             NotFoundError: There is none of that id.
             Error: Whatever the transition raised; nothing was changed.
         """
+
+    async def previous(self, check: Check) -> Check | None:
+        """Gets the check of the same entity that was created before; trials are left out."""
 
     async def list_page(self, condition: CheckFilter, *, limit: int, before: str) -> list[Check]:
         """Lists checks older than the id `before` (all where empty), newest first."""
@@ -284,8 +291,11 @@ class Store:
     dead_letters: DeadLetters
     outbox: Outbox
     runners: Runners
+    environments: Environments
     trials: Trials
     promotions: Promotions
+    retention: Retention
+    schedules: Schedules
 
 
 class Artefacts(Protocol):
@@ -307,43 +317,6 @@ class Artefacts(Protocol):
         Raises:
             NotFoundError: There is none of that digest.
         """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What the catalog says about the closure of a checkable entity."""
-
-    entity: str
-    """Key."""
-    revision: str
-    """Tree id."""
-    commit: str
-    environment: str
-    """Name of the environment that the entity asks for."""
-    digest: str
-    """Digest of the closure's content."""
-
-
-class Catalog(Protocol):
-    """The catalog, as far as checks need it."""
-
-    async def inputs(self, *, entity: str, revision: str) -> Inputs:
-        """Gets what a check of an entity depends on, at a revision or the current one.
-
-        Raises:
-            NotFoundError: There is no such entity or revision.
-            NotCheckableError: It has the wrong type, a dangling reference, or no environment.
-        """
-
-    async def revision(self, name: str) -> tuple[str, str]:
-        """Gets tree id and commit of a revision, of the current one where the name is empty.
-
-        Raises:
-            NotFoundError: It was never indexed.
-        """
-
-    async def checkable(self, *, revision: str) -> list[str]:
-        """Lists the keys of all checkable entities of a revision, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,6 +70,16 @@ def trial_id(name: str) -> str:
     return _id(name, "trials", _HEX)
 
 
+def schedule_id(name: str) -> str:
+    """Reads `schedules/{id}`."""
+    return _id(name, "schedules", _HEX)
+
+
+def bisection_id(name: str) -> str:
+    """Reads `bisections/{id}`."""
+    return _id(name, "bisections", _HEX)
+
+
 def _id(name: str, collection: str, pattern: re.Pattern[str]) -> str:
     prefix, _, tail = name.partition("/")
     if prefix != collection or not pattern.fullmatch(tail):
