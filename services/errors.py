@@ -42,6 +42,12 @@ class AlreadyExistsError(Error):
     reason = "ALREADY_EXISTS"
 
 
+class ArtefactExpiredError(NotFoundError):
+    """The content of an artefact was removed because of its age or the store's size."""
+
+    reason = "ARTEFACT_EXPIRED"
+
+
 class InvalidArgumentError(Error):
     """A request is wrong in itself, whatever the state of the system."""
 

@@ -105,10 +105,25 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 1 and published_time is null"),
     )
     make_table(
+        "closures",
+        sa.Column("digest", sa.String(length=128), nullable=False),
+        sa.Column("folders", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
+    )
+    make_table(
         "counter",
         sa.Column("name", sa.String(length=16), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+    make_table(
+        "environment_images",
+        sa.Column("digest", sa.String(length=128), nullable=False),
+        sa.Column("environment", sa.String(length=256), nullable=False),
+        sa.Column("python", sa.String(length=64), nullable=False),
+        sa.Column("packages", sa.Text(), nullable=False),
+        sa.Column("first_seen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
     )
     make_table(
         "outbox",
@@ -162,6 +177,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "request_id"),
     )
     make_table(
+        "runner_reports",
+        sa.Column("runner", sa.String(length=128), nullable=False),
+        sa.Column("incarnation", sa.String(length=128), nullable=False),
+        sa.Column("environments", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("runner"),
+    )
+    make_table(
         "runners",
         sa.Column("id", sa.String(length=128), nullable=False),
         sa.Column("incarnation", sa.String(length=128), nullable=False),
@@ -182,6 +204,23 @@ def upgrade() -> None:
         sa.Column("revision", sa.String(length=64), nullable=False),
         sa.Column("commit", sa.String(length=64), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    make_table(
+        "schedules",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("cron", sa.String(length=128), nullable=False),
+        sa.Column("on_change", sa.Boolean(), nullable=False),
+        sa.Column("max_age", sa.BigInteger(), nullable=True),
+        sa.Column("filter", sa.Text(), nullable=False),
+        sa.Column("daily_budget", sa.BigInteger(), nullable=True),
+        sa.Column("force", sa.Boolean(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("last_time", sa.BigInteger(), nullable=True),
+        sa.Column("last_run", sa.String(length=32), nullable=False),
+        sa.Column("last_error", sa.Text(), nullable=False),
+        sa.Column("revision", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     make_table(
@@ -230,6 +269,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("check_id", "place"),
     )
     op.create_index(op.f("ix_check_artefacts_sha256"), "check_artefacts", ["sha256"], unique=False)
+    make_table(
+        "check_inputs",
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.Column("closure", sa.String(length=128), nullable=False),
+        sa.Column("image", sa.String(length=128), nullable=False),
+        sa.Column("runtime", sa.String(length=128), nullable=False),
+        sa.Column("forced", sa.Boolean(), nullable=False),
+        sa.Column("reused_from", sa.String(length=32), nullable=False),
+        sa.Column("ran_image", sa.String(length=128), nullable=False),
+        sa.Column("ran_runtime", sa.String(length=128), nullable=False),
+        sa.Column("on_revision", sa.Boolean(), nullable=False),
+        sa.Column("result_digest", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["check_id"],
+            ["checks.id"],
+        ),
+        sa.PrimaryKeyConstraint("check_id"),
+    )
+    op.create_index(
+        "check_inputs_result", "check_inputs", ["result_digest", "check_id"], unique=False
+    )
     make_table(
         "entity_verdicts",
         sa.Column("entity", sa.String(length=16), nullable=False),
