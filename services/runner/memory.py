@@ -167,6 +167,8 @@ class MemoryDispatch:
         self.artefacts: dict[str, bytes] = {}
         self.directives: dict[str, Directive] = {}
         self.heartbeats: list[list[tuple[str, int]]] = []
+        self.environments: dict[str, str] = {}
+        """What the last heartbeat said is ready."""
         self.unknown_runner = False
         self.drain = False
         self.down = 0
@@ -192,9 +194,15 @@ class MemoryDispatch:
         return self.assignments[check]
 
     async def heartbeat(
-        self, attempts: Sequence[tuple[str, int]], *, free_slots: int, draining: bool
+        self,
+        attempts: Sequence[tuple[str, int]],
+        *,
+        free_slots: int,
+        draining: bool,
+        environments: Mapping[str, str],
     ) -> Answers:
         self._reach()
+        self.environments = dict(environments)
         self.heartbeats.append(list(attempts))
         return Answers(
             directives={

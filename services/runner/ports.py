@@ -215,8 +215,15 @@ class Dispatch(Protocol):
         ...
 
     async def heartbeat(
-        self, attempts: Sequence[tuple[str, int]], *, free_slots: int, draining: bool
-    ) -> Answers: ...
+        self,
+        attempts: Sequence[tuple[str, int]],
+        *,
+        free_slots: int,
+        draining: bool,
+        environments: Mapping[str, str],
+    ) -> Answers:
+        """Renews leases; `environments` are names to digests of those that are ready."""
+        ...
 
     async def start(self, assignment: Assignment) -> None:
         """Says that code runs now. Raises StaleAttemptError."""

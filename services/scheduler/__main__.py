@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import grpc
 
 from ackrep.scheduler.v1 import (
     comparison_pb2_grpc,
     dispatch_pb2_grpc,
+    history_pb2_grpc,
+    maintenance_pb2_grpc,
     promotion_pb2_grpc,
     queue_pb2_grpc,
     scheduler_pb2_grpc,
@@ -17,24 +20,31 @@ from ackrep.scheduler.v1 import (
 from services import lifetime, logs, rpc
 from services.scheduler.app import Scheduler
 from services.scheduler.artefacts import FileArtefacts
+from services.scheduler.backup.creation import Backup
+from services.scheduler.backup.snapshots import snapshot_of
 from services.scheduler.bells import Bells
 from services.scheduler.catalog import GrpcCatalog
-from services.scheduler.creating import Creating
 from services.scheduler.comparing import Comparing
+from services.scheduler.creating import Creating
 from services.scheduler.dispatch import Dispatch
+from services.scheduler.history import Retrospect
 from services.scheduler.jobs import NatsBroker
 from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
 from services.scheduler.messages import announce
 from services.scheduler.pauses import Pauses
-from services.scheduler.promotions import Promotions
+from services.scheduler.promotions import Promotions, image_in_use
 from services.scheduler.queueing import Queueing
+from services.scheduler.retention import ExplainedArtefacts, Sweeper
 from services.scheduler.servicer.comparison import ComparisonServicer
 from services.scheduler.servicer.dispatch import DispatchServicer
+from services.scheduler.servicer.history import HistoryServicer
+from services.scheduler.servicer.maintenance import MaintenanceServicer
 from services.scheduler.servicer.promotion import PromotionServicer
 from services.scheduler.servicer.queue import QueueServicer
 from services.scheduler.servicer.scheduler import SchedulerServicer
 from services.scheduler.settings import Settings
 from services.scheduler.sql import Database, sql_store
+from services.scheduler.sql.history import SqlHistory
 from services.scheduler.trials import Trials
 from services.scheduler.watch import Watch
 from services.settings import load
@@ -46,7 +56,9 @@ _SERVICES = (
     "ackrep.scheduler.v1.QueueService",
     "ackrep.scheduler.v1.ComparisonService",
     "ackrep.scheduler.v1.PromotionService",
+    "ackrep.scheduler.v1.MaintenanceService",
     "ackrep.scheduler.v1.DispatchService",
+    "ackrep.scheduler.v1.HistoryService",
 )
 
 
@@ -64,7 +76,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(database.close)
         await database.prepare()
         store = sql_store(database, announce=announce)
-        artefacts = FileArtefacts(settings.artefacts)
+        files = FileArtefacts(settings.artefacts)
+        artefacts = ExplainedArtefacts(files, retention=store.retention)
+        backup = Backup(
+            snapshot=snapshot_of(settings.database),
+            artefacts=files,
+            clock=_now,
+            version=version("ackrep"),
+        )
+        sweeper = Sweeper(
+            retention=store.retention, files=files, clock=_now, policy=settings.retention
+        )
+        retrospect = Retrospect(store=store, history=SqlHistory(database), artefacts=artefacts)
+        if told := await retrospect.catch_up():
+            log.info(f"{told} results of an earlier version were looked at for history")
         channel = await stack.enter_async_context(rpc.dial(settings.catalog, token=settings.token))
         broker = NatsBroker(
             settings.nats,
@@ -75,11 +100,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         catalog = GrpcCatalog(channel)
         scheduler = Scheduler(
             store=store,
+            creating=Creating(
+                store=store,
+                catalog=catalog,
+                in_use=partial(image_in_use, store),
+                bells=bells,
+                clock=_now,
+                limits=settings.limits,
+                pool=settings.pool,
+                runner_memory=runner_memory,
+            ),
             catalog=catalog,
             bells=bells,
             clock=_now,
-            limits=settings.limits,
-            pool=settings.pool,
             runner_memory=runner_memory,
         )
         pauses = Pauses(store=store, clock=_now)
@@ -144,11 +177,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             queue_pb2_grpc.add_QueueServiceServicer_to_server(
                 QueueServicer(queueing=queueing, pool=settings.pool), server
             )
+            history_pb2_grpc.add_HistoryServiceServicer_to_server(
+                HistoryServicer(retrospect), server
+            )
             comparison_pb2_grpc.add_ComparisonServiceServicer_to_server(
                 ComparisonServicer(comparing=comparing), server
             )
             promotion_pb2_grpc.add_PromotionServiceServicer_to_server(
                 PromotionServicer(trials=trials, promotions=promotions), server
+            )
+            maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server(
+                MaintenanceServicer(backup=backup), server
             )
             dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(
                 DispatchServicer(dispatch=dispatch, promotions=promotions, settings=settings),
@@ -161,6 +200,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 forever(relay.run_once, bell=bells.outbox, name="outbox relay"),
                 forever(dispatcher.run_once, bell=bells.queue, name="dispatcher"),
                 reconciler.run(every=settings.reconcile_seconds),
+                sweeper.run(every=settings.retention_every_seconds),
             )
         )
         await stack.enter_async_context(

@@ -1,23 +1,21 @@
 """What users ask of the scheduler: create, look up, cancel checks and runs."""
 
-import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
-from services.errors import InvalidArgumentError, NotCheckableError
+from services.errors import InvalidArgumentError
 from services.scheduler.bells import Bells
+from services.scheduler.creating import Creating
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import (
     Check,
     EntityVerdict,
-    Limits,
     Run,
     Runner,
     RunSummary,
     Verdict,
 )
-from services.scheduler.domain.inputs import inputs_digest, seed
 from services.scheduler.domain.listing import (
     DEFAULT_VERDICTS,
     LARGEST_VERDICTS,
@@ -28,11 +26,9 @@ from services.scheduler.domain.listing import (
     parse_filter,
 )
 from services.scheduler.domain.names import new_id
-from services.scheduler.ports import Catalog, Clock, Inputs, Store
+from services.scheduler.input_ports import Catalog
+from services.scheduler.ports import Clock, Store
 
-_CLOSURES_AT_ONCE = 16
-"""Requests that creating a run has open at the catalog."""
-_RUNTIME_KEPT = timedelta(seconds=5)
 _LONGEST_REQUEST_ID = 64
 
 
@@ -43,34 +39,40 @@ class Scheduler:
         self,
         *,
         store: Store,
+        creating: Creating,
         catalog: Catalog,
         bells: Bells,
         clock: Clock,
-        limits: Limits,
-        pool: str,
         runner_memory: timedelta,
     ) -> None:
         self._store = store
+        self._creating = creating
         self._catalog = catalog
         self._bells = bells
         self._clock = clock
-        self._limits = limits
-        self._pool = pool
         self._runner_memory = runner_memory
-        self._runtime: tuple[datetime, str] | None = None
 
     async def create_check(
-        self, *, entity: str, revision: str = "", environment: str = "", request_id: str = ""
+        self,
+        *,
+        entity: str,
+        revision: str = "",
+        environment: str = "",
+        request_id: str = "",
+        force: bool = False,
     ) -> Check:
         """Creates a check of an entity (key), or gives the equal active one.
+
+        Where an equal result exists it is finished with that from the beginning, unless forced.
 
         Raises:
             NotFoundError: Unknown entity or revision.
             NotCheckableError: It cannot be checked; the message says why.
         """
         _require_short(request_id)
-        inputs = await self._catalog.inputs(entity=entity, revision=revision)
-        wanted = await self._check(inputs, environment=environment)
+        wanted = await self._creating.check(
+            entity=entity, revision=revision, environment=environment, force=force
+        )
         check, created = await self._store.checks.create(wanted, request_id=request_id)
         if created:
             self._bells.queue.ring()
@@ -85,12 +87,14 @@ class Scheduler:
         entities: Sequence[str] = (),
         environment: str = "",
         request_id: str = "",
+        force: bool = False,
     ) -> RunSummary:
         """Creates a run with one check for each entity (key), or for each checkable one.
 
         An entity whose closure does not exist, as its metadata refer to something that is not
         there, gets a check that is finished from the beginning: a script error, with the
-        diagnostic as message. So the others run, and the run shows what is broken.
+        diagnostic as message. So the others run, and the run shows what is broken. Where an equal
+        result exists the check is finished with that, unless forced.
 
         Raises:
             NotFoundError: Unknown entity or revision.
@@ -102,69 +106,13 @@ class Scheduler:
         if not keys:
             raise InvalidArgumentError("the data repository holds nothing that can be checked")
         run = Run(id=new_id(), title=title, revision=tree, commit=commit, create_time=self._clock())
-        gate = asyncio.Semaphore(_CLOSURES_AT_ONCE)
-
-        async def planned(key: str) -> Check:
-            async with gate:
-                return await self._planned(key, run=run, environment=environment)
-
-        checks = await asyncio.gather(*map(planned, keys))
+        checks = await self._creating.of_run(run, keys, environment=environment, force=force)
         summary, created = await self._store.runs.create(run, checks, request_id=request_id)
         if created:
             self._bells.queue.ring()
             self._bells.outbox.ring()
             self._bells.changes.ring()
         return summary
-
-    async def _planned(self, key: str, *, run: Run, environment: str) -> Check:
-        try:
-            inputs = await self._catalog.inputs(entity=key, revision=run.revision)
-        except NotCheckableError as error:
-            broken = Inputs(
-                entity=key,
-                revision=run.revision,
-                commit=run.commit,
-                environment=environment,
-                digest=f"broken: {error.message}",
-            )
-            check = await self._check(broken, environment=environment, run=run.id)
-            return machine.broken(check, message=error.message, now=check.create_time)
-        return await self._check(inputs, environment=environment, run=run.id)
-
-    async def _check(self, inputs: Inputs, *, environment: str, run: str = "") -> Check:
-        chosen = environment or inputs.environment
-        return Check(
-            id=new_id(),
-            entity=inputs.entity,
-            revision=inputs.revision,
-            commit=inputs.commit,
-            environment=chosen,
-            run=run,
-            pool=self._pool,
-            inputs_digest=inputs_digest(
-                entity=inputs.entity,
-                closure=inputs.digest,
-                environment=chosen,
-                runtime=await self._runtime_version(),
-                limits=self._limits,
-            ),
-            seed=seed(entity=inputs.entity, closure=inputs.digest, environment=chosen),
-            limits=self._limits,
-            create_time=self._clock(),
-        )
-
-    async def _runtime_version(self) -> str:
-        now = self._clock()
-        kept = self._runtime
-        if kept is None or now - kept[0] > _RUNTIME_KEPT:
-            runners = [
-                runner
-                for runner in await self._store.runners.list_all(since=now - timedelta(days=365))
-                if runner.pool == self._pool
-            ]
-            newest = max(runners, key=lambda runner: runner.heartbeat_time, default=None)
-            kept = self._runtime = now, newest.runtime_version if newest else ""
-        return kept[1]
 
     async def get_check(self, check: str) -> Check:
         """Gets a check by its id."""

@@ -5,8 +5,9 @@ import grpc
 from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from services import rpc
 from services.errors import NotCheckableError, PreconditionError
+from services.scheduler.domain.check import Folder
 from services.scheduler.domain.sampling import Subject
-from services.scheduler.ports import Inputs
+from services.scheduler.input_ports import Inputs
 
 _PATIENCE = 30.0
 """Seconds; the catalog may be starting, or indexing a revision for the first time."""
@@ -50,6 +51,12 @@ class GrpcCatalog:
             commit=closure.commit,
             environment=closure.environment.removeprefix("environments/"),
             digest=closure.digest,
+            folders=tuple(
+                Folder(
+                    key=folder.entity.removeprefix("entities/"), path=folder.path, tree=folder.tree
+                )
+                for folder in closure.folders
+            ),
         )
 
     async def revision(self, name: str) -> tuple[str, str]:

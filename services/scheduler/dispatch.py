@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -11,6 +11,7 @@ from services.errors import ArtefactMissingError
 from services.scheduler.bells import Bells
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import Check, Result, Runner
+from services.scheduler.domain.environments import EnvironmentImage
 from services.scheduler.domain.machine import Directive, Retries
 from services.scheduler.messages import with_queue_phase
 from services.scheduler.pauses import Pauses
@@ -40,6 +41,8 @@ class Dispatch:
         self._clock = clock
         self._retries = retries
         self._lease_for = lease_for
+        self._said: dict[str, tuple[str, dict[str, str]]] = {}
+        """What each runner said of its environments last, with its incarnation."""
 
     async def register(self, runner: Runner) -> None:
         """Makes a runner known, and ends the attempts that died with its earlier incarnations."""
@@ -89,8 +92,18 @@ class Dispatch:
         attempts: Sequence[tuple[str, int]],
         free_slots: int,
         draining: bool,
+        environments: Mapping[str, str],
     ) -> list[Directive] | None:
-        """Renews leases. Nothing comes back for an incarnation that is not registered."""
+        """Renews leases. Nothing comes back for an incarnation that is not registered.
+
+        Args:
+            runner: Id.
+            incarnation: Of the runner.
+            attempts: Check id and attempt of what it holds.
+            free_slots: Slots without a check.
+            draining: Whether it takes no new checks.
+            environments: Names to digests of those that it has ready.
+        """
         now = self._clock()
         directives = await self._store.runners.heartbeat(
             runner=runner,
@@ -101,9 +114,35 @@ class Dispatch:
             now=now,
             expires=now + self._lease_for,
         )
+        if directives is not None:
+            await self._note(runner, incarnation, environments)
         if free_slots:
             self._bells.queue.ring()
         return directives
+
+    async def _note(self, runner: str, incarnation: str, environments: Mapping[str, str]) -> None:
+        """Keeps what a runner says of its environments; it says so often, and seldom anew."""
+        said = (incarnation, dict(environments))
+        if self._said.get(runner) != said:
+            await self._store.environments.report(
+                runner=runner, incarnation=incarnation, environments=environments
+            )
+            self._said[runner] = said
+            self._bells.runners.ring()
+
+    async def record_environment(
+        self, digest: str, *, environment: str, python: str, packages: Sequence[str]
+    ) -> None:
+        """Notes what is in an image. Repeating it changes nothing."""
+        await self._store.environments.record(
+            EnvironmentImage(
+                digest=digest,
+                environment=environment,
+                python=python,
+                packages=tuple(packages),
+                first_seen=self._clock(),
+            )
+        )
 
     async def start(self, check: str, *, attempt: int) -> None:
         """Notes that code runs; see `machine.start`."""

@@ -19,6 +19,7 @@ from services.scheduler.domain.check import (
     RunSummary,
     Verdict,
 )
+from services.scheduler.domain.inputs import digest_of
 from services.scheduler.domain.names import artefact_id
 from services.scheduler.ports import Event, Message
 
@@ -58,7 +59,8 @@ def check_message(check: Check, *, full: bool = True) -> check_pb2.Check:
         state=check_pb2.Check.State.ValueType(check.state.value),
         verdict=check_pb2.Verdict.ValueType(check.result.verdict.value if check.result else 0),
         attempt=check.attempt,
-        inputs_digest=check.inputs_digest,
+        inputs_digest=digest_of(check),
+        reused_from=f"checks/{check.reused_from}" if check.reused_from else "",
         create_time=timestamp(check.create_time),
         start_time=timestamp(check.start_time),
         finish_time=timestamp(check.finish_time),
@@ -137,6 +139,9 @@ def result_of(message: check_pb2.Result) -> Result:
         ),
         log=artefact_id(message.log) if message.log else "",
         payload=message.SerializeToString(),
+        image=message.provenance.environment_digest,
+        runtime=message.provenance.runtime_version,
+        on_revision=message.depends_on_revision,
     )
 
 
@@ -219,7 +224,7 @@ def queued_event(check: Check) -> check_pb2.CheckEvent:
         environment=_environment_name(check),
         run=f"runs/{check.run}" if check.run else "",
         state=check_pb2.Check.STATE_QUEUED,
-        inputs_digest=check.inputs_digest,
+        inputs_digest=digest_of(check),
         create_time=timestamp(check.create_time),
     )
     return _event(check.id, attempt=0, sequence=1, time=check.create_time, check=first)
@@ -241,6 +246,8 @@ def announce(before: Check | None, after: Check) -> list[Message]:
 
     All between is told by the runner that holds it.
     """
+    if before is None and after.reused_from:
+        return []  # nobody watches it yet, and who does later gets it from the store
     if after.finished and (before is None or not before.finished):
         event = final_event(after)
         if event.ByteSize() > LARGEST_EVENT_BYTES:

@@ -66,7 +66,10 @@ class Watch:
         final = final_event(check)
         end = (final.attempt, final.sequence)
         if position < (final.attempt, final.sequence - 1):
-            async with contextlib.aclosing(self._logged(check)) as logged:
+            events = self._logged(check)
+            if check.reused_from:
+                events = _as_of(check, events)
+            async with contextlib.aclosing(events) as logged:
                 async for event in logged:
                     if position < (event.attempt, event.sequence) < end:
                         position = (event.attempt, event.sequence)
@@ -181,6 +184,25 @@ class Watch:
             if not changed and not was_finished:
                 await self._bells.changes.wait(since=rings, timeout=_POLL)
                 await asyncio.sleep(_TOGETHER)
+
+
+async def _as_of(
+    check: Check, events: AsyncGenerator[check_pb2.CheckEvent]
+) -> AsyncGenerator[check_pb2.CheckEvent]:
+    """Gives the events of the check that ran as those of one with its result, which had no attempt.
+
+    What its state was when is left out. The places follow from the log, so that a watch resumes.
+    """
+    sequence = 1  # of the event that says that it was queued
+    async with contextlib.aclosing(events):
+        async for event in events:
+            if event.WhichOneof("body") == "check_changed":
+                continue
+            sequence += 1
+            event.check = f"checks/{check.id}"
+            event.attempt, event.sequence = 0, sequence
+            event.resume_token = f"0.{sequence}"
+            yield event
 
 
 def _is_final(event: Event) -> bool:

@@ -103,6 +103,7 @@ class Attempt:
         self._recorder = Recorder(assignment, sink=around.sink, runner=around.runner)
         self._phases: list[tuple[str, float]] = []
         self._remarks: list[str] = []
+        self._on_revision = False
         self._run = _Run()
         self._running: Workplace | None = None
         self._work: asyncio.Task[Outcome] | None = None
@@ -275,6 +276,7 @@ class Attempt:
         self, definition: Definition, inputs: _Inputs, outcome: Outcome
     ) -> Outcome:
         """Runs it with the whole repository if something of it was missing, and says what."""
+        self._on_revision = True
         try:
             (whole,) = await self._around.trees.get(
                 [self.assignment.revision.removeprefix("revisions/")], at_most=_WHOLE_BYTES
@@ -386,5 +388,6 @@ class Attempt:
             retired=self._run.retired,
             phases=tuple(self._phases),
             remarks=(*self._remarks, *remarks_of(outcome, self._run.workplace)),
+            on_revision=self._on_revision,
             last_sequence=self._recorder.last_sequence,
         )

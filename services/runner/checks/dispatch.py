@@ -1,7 +1,7 @@
 """The scheduler and the catalog over gRPC, as the runner's ports."""
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import IO
 
 import grpc
@@ -12,6 +12,7 @@ from ackrep.scheduler.v1 import dispatch_pb2, dispatch_pb2_grpc
 from services import rpc
 from services.runner.checks.messages import DIRECTIVES, assignment_of, reference_of, result_of
 from services.runner.domain.attempts import Answers, Assignment, Directive, Report
+from services.runner.domain.workplaces import WorkplaceInfo
 from services.runner.ports import ClosureFolder, Registration, TreePart
 from services.runner.sessions import bundle
 
@@ -40,8 +41,11 @@ class SchedulerDispatch:
         self._runner = runner
         self._incarnation = incarnation
         self._backend = backend
+        self._recorded: set[str] = set()
+        """Digests whose content the scheduler was told."""
 
     async def register(self, registration: Registration) -> float:
+        self._recorded.clear()  # a scheduler that forgot this runner may have forgotten more
         request = dispatch_pb2.RegisterRunnerRequest(
             runner=registration.runner,
             incarnation=registration.incarnation,
@@ -65,7 +69,12 @@ class SchedulerDispatch:
             return assignment_of(await self._stub.ClaimCheck(request, timeout=_CALL_SECONDS))
 
     async def heartbeat(
-        self, attempts: Sequence[tuple[str, int]], *, free_slots: int, draining: bool
+        self,
+        attempts: Sequence[tuple[str, int]],
+        *,
+        free_slots: int,
+        draining: bool,
+        environments: Mapping[str, str],
     ) -> Answers:
         request = dispatch_pb2.HeartbeatRequest(
             runner=self._runner,
@@ -75,6 +84,10 @@ class SchedulerDispatch:
             ],
             free_slots=free_slots,
             draining=draining,
+            environments=[
+                dispatch_pb2.EnvironmentDigest(environment=f"environments/{name}", digest=digest)
+                for name, digest in sorted(environments.items())
+            ],
         )
         with rpc.remote_errors():
             reply = await self._stub.Heartbeat(request, timeout=3.0)
@@ -118,6 +131,8 @@ class SchedulerDispatch:
             await self._stub.UploadArtefact(parts(), timeout=_UPLOAD_SECONDS)
 
     async def finish(self, assignment: Assignment, report: Report) -> None:
+        if report.workplace is not None:
+            await self._record(report.workplace)
         request = dispatch_pb2.FinishCheckRequest(
             attempt=reference_of(assignment),
             result=result_of(
@@ -131,6 +146,21 @@ class SchedulerDispatch:
         )
         with rpc.remote_errors():
             await self._stub.FinishCheck(request, timeout=_CALL_SECONDS)
+
+    async def _record(self, workplace: WorkplaceInfo) -> None:
+        """Tells what is in an environment, before the first result that names it."""
+        digest = workplace.environment_digest
+        if not digest or digest in self._recorded:
+            return
+        request = dispatch_pb2.RecordEnvironmentRequest(
+            digest=digest,
+            environment=f"environments/{workplace.environment}",
+            python=workplace.python,
+            packages=workplace.packages,
+        )
+        with rpc.remote_errors():
+            await self._stub.RecordEnvironment(request, timeout=_CALL_SECONDS)
+        self._recorded.add(digest)
 
     async def release(self, assignment: Assignment, *, reason: str) -> None:
         request = dispatch_pb2.ReleaseCheckRequest(attempt=reference_of(assignment), reason=reason)

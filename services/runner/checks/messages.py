@@ -65,7 +65,7 @@ def result_of(
         message=_message(outcome)[:_MESSAGE_CHARACTERS],
         traceback=outcome.traceback[-_TRACEBACK_CHARACTERS:],
         score=outcome.score,
-        quantities=quantities_of(outcome, files=_results_of(report, assignment)),
+        quantities=quantities_of(outcome, files=_results_of(report)),
         artefacts=[artefact_of(artefact) for artefact in report.artefacts],
         log=report.log,
         phases=[phase_of(name, seconds) for name, seconds in report.phases],
@@ -76,6 +76,7 @@ def result_of(
             max_resident_bytes=outcome.usage.max_rss_bytes,
         ),
         remarks=report.remarks,
+        depends_on_revision=report.on_revision,
     )
     if outcome.description is not None:
         result.description.CopyFrom(description_of(outcome.description))
@@ -89,7 +90,6 @@ def result_of(
     if (info := report.workplace) is not None:
         provenance.environment_digest = info.environment_digest
         provenance.python = info.python
-        provenance.packages.extend(info.packages)
         provenance.confinement = info.confinement
         provenance.machine = info.machine
         provenance.shims.extend(outcome.shims or info.shims)
@@ -118,10 +118,10 @@ def _message(outcome: Outcome) -> str:
     return f"exceeded the limit: {outcome.limit}"
 
 
-def _results_of(report: Report, assignment: Assignment) -> dict[str, str]:
+def _results_of(report: Report) -> dict[str, str]:
     """Files of saved arrays, by their path below the entity's folder, as artefacts' names."""
     return {
-        artefact.path[artefact.path.index(_RESULTS) + 1 :]: artefact.name
+        _RESULTS.strip("/") + "/" + artefact.path.rpartition(_RESULTS)[2]: artefact.name
         for artefact in report.artefacts
         if _RESULTS in artefact.path
     }

@@ -16,6 +16,7 @@ from services.errors import (
     UnavailableError,
 )
 from services.runner.checks.attempt import Attempt, Surroundings
+from services.runner.checks.readiness import Readiness
 from services.runner.checks.slots import Slot, Slots
 from services.runner.domain.attempts import Assignment, Directive
 from services.runner.ports import Job, Jobs, Registration
@@ -45,6 +46,7 @@ class Worker:
         self._jobs = jobs
         self._registration = registration
         self._slots = slots
+        self._readiness = Readiness(around.pool, around.environments)
         self._active: dict[tuple[str, int], tuple[Attempt, asyncio.Task[None]]] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._asides: set[asyncio.Task[None]] = set()
@@ -117,6 +119,7 @@ class Worker:
             assignment = await self._claim(job)
             if assignment is None:
                 return
+            self._readiness.asked_for(assignment.environment)
             self._aside(job.done())
             attempt = Attempt(assignment, slot=slot, around=self._around)
             identity = (assignment.check, assignment.attempt)
@@ -166,7 +169,10 @@ class Worker:
         while True:
             try:
                 answers = await self._around.dispatch.heartbeat(
-                    list(self._active), free_slots=self._slots.free, draining=self.draining
+                    list(self._active),
+                    free_slots=self._slots.free,
+                    draining=self.draining,
+                    environments=await self._readiness.digests(),
                 )
             except Exception as error:  # without heartbeats every lease would be lost
                 if not silent:
@@ -216,3 +222,4 @@ class Worker:
                 log.warning(f"{attempt.assignment.check} was not handed back: {error.message}")
         if self._serving:
             await asyncio.wait(self._serving, timeout=5.0)
+        await self._readiness.close()

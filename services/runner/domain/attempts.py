@@ -116,6 +116,8 @@ class Report:
     phases: tuple[tuple[str, float], ...] = ()
     """Name and seconds, in order."""
     remarks: tuple[str, ...] = ()
+    on_revision: bool = False
+    """Whether what came out depends on more of the data repository than the closure."""
     last_sequence: int = 0
 
 

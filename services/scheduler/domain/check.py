@@ -80,6 +80,37 @@ class Result:
     log: str = ""
     """sha256 of the log artefact; empty where nothing ran."""
     payload: bytes = b""
+    image: str = ""
+    """Digest of the image it ran in; empty where nothing ran, or none is known."""
+    runtime: str = ""
+    """Version of the runtime that was injected."""
+    on_revision: bool = False
+    """Whether it depends on the whole revision, not only on the closure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder of a closure."""
+
+    key: str
+    path: str
+    tree: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """What a check depends on beside what it says itself, as known when it was created."""
+
+    closure: str
+    """Digest of the closure's content."""
+    folders: tuple[Folder, ...] = field(default=(), compare=False)
+    """The closure; stores keep it once for each digest, and read it only where it is asked for."""
+    image: str = ""
+    """Digest of the image that the environment is; empty where that is not known."""
+    runtime: str = ""
+    """Version of the runtime; empty where runners do not agree on one."""
+    forced: bool = False
+    """Whether it is to run even where an equal result exists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +176,10 @@ class Check:
     cancel_requested: bool = False
     failed_attempts: tuple[FailedAttempt, ...] = ()
     result: Result | None = None
+    basis: Basis | None = None
+    """None where nothing could run, and for checks of earlier versions."""
+    reused_from: str = ""
+    """Id of the check that ran and whose result this is; empty where it ran itself."""
     finished_by: int = 0
     """Attempt whose runner finished it; 0 where the scheduler did."""
     final_sequence: int = 0

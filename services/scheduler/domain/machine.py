@@ -247,6 +247,13 @@ def broken(check: Check, *, message: str, now: datetime) -> Check:
     return _ended(check, result=Result(verdict=Verdict.SCRIPT_ERROR, message=message), now=now)
 
 
+def reused(check: Check, *, origin: Check, now: datetime) -> Check:
+    """Finishes a check that need not run, with the result of one that ran with equal inputs."""
+    if origin.result is None:
+        raise InvalidArgumentError(f"checks/{origin.id} has no result")
+    return replace(_ended(check, result=origin.result, now=now), reused_from=origin.id)
+
+
 def _fence(check: Check, attempt: int) -> None:
     if not is_current(check, attempt):
         raise StaleAttemptError(

@@ -14,6 +14,7 @@ from services.scheduler.promotions import Promotions
 from services.scheduler.settings import Settings
 
 _NEVER = datetime.fromtimestamp(0, UTC)
+_LONGEST_DIGEST = 128
 
 
 class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
@@ -70,6 +71,11 @@ class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
             attempts=[(check_id(held.check), held.attempt) for held in request.attempts],
             free_slots=request.free_slots,
             draining=request.draining,
+            environments={
+                ready.environment.removeprefix("environments/"): ready.digest
+                for ready in request.environments
+                if ready.digest
+            },
         )
         if directives is None:
             return dispatch_pb2.HeartbeatResponse(register=True)
@@ -81,6 +87,20 @@ class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
                 for held, directive in zip(request.attempts, directives, strict=True)
             ]
         )
+
+    async def RecordEnvironment(
+        self, request: dispatch_pb2.RecordEnvironmentRequest, context: Any
+    ) -> dispatch_pb2.RecordEnvironmentResponse:
+        digest = _required(request.digest, "digest")
+        if len(digest) > _LONGEST_DIGEST:
+            raise InvalidArgumentError(f"{digest[:40]!r}… is no digest", field="digest")
+        await self._dispatch.record_environment(
+            digest,
+            environment=request.environment.removeprefix("environments/"),
+            python=request.python,
+            packages=request.packages,
+        )
+        return dispatch_pb2.RecordEnvironmentResponse()
 
     async def StartCheck(
         self, request: dispatch_pb2.StartCheckRequest, context: Any

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from services.scheduler.domain.check import Artefact, Check
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.ports import Announce, Change, Transition
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
+from services.scheduler.sql.reuse import save_ran
 from services.scheduler.sql.rows import CHECK, changing_values_of, checks_of
 from services.scheduler.sql.writing import (
     SAVE,
@@ -24,6 +25,16 @@ from services.scheduler.sql.writing import (
 
 _c = schema.checks.c
 _f = schema.check_artefacts.c
+
+_PREVIOUS = (
+    CHECK.where(
+        _c.entity == bindparam("of_entity"),
+        _c.id < bindparam("before"),
+        _c.environment.not_like("%@%"),
+    )
+    .order_by(_c.id.desc())
+    .limit(1)
+)
 
 
 class SqlChecks:
@@ -80,10 +91,20 @@ class SqlChecks:
             save_attempts(connection, before, after)
             if after.result is not None and before.result is None:
                 save_results(self._database, connection, [after])
+                save_ran(connection, after)
             post(connection, self._announce(before, after))
             return Change(before=before, after=after)
 
         return await self._database.write(write, durable=durable)
+
+    async def previous(self, check: Check) -> Check | None:
+        asked = {"of_entity": check.entity, "before": check.id}
+
+        def read(connection: Connection) -> Check | None:
+            found = checks_of(connection, list(connection.execute(_PREVIOUS, asked)))
+            return found[0] if found else None
+
+        return await self._database.read(read)
 
     async def list_page(self, condition: CheckFilter, *, limit: int, before: str) -> list[Check]:
         query: Select[Any] = CHECK.order_by(_c.id.desc()).limit(limit)

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from services.scheduler.domain.check import (
+    Basis,
     Check,
     FailedAttempt,
     Lease,
@@ -17,18 +18,31 @@ from services.scheduler.domain.check import (
     State,
     Verdict,
 )
+from services.scheduler.sql.environment_tables import check_inputs
 from services.scheduler.sql.schema import attempts, checks, results
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+_i = check_inputs.c
+_origin = results.alias("origin")
+
 CHECK: Select[Any] = select(
     *(column for column in checks.c),
     results.c.message.label("result_message"),
     results.c.log.label("result_log"),
-    results.c.payload.label("result_payload"),
-).select_from(checks.outerjoin(results, results.c.check_id == checks.c.id))
-"""Selects all there is of checks but their failed attempts."""
+    func.coalesce(_origin.c.payload, results.c.payload).label("result_payload"),
+    *(_i[name] for name in ("closure", "image", "runtime", "forced", "reused_from")),
+    *(_i[name] for name in ("ran_image", "ran_runtime", "on_revision")),
+).select_from(
+    checks.outerjoin(results, results.c.check_id == checks.c.id)
+    .outerjoin(check_inputs, _i.check_id == checks.c.id)
+    .outerjoin(_origin, (_i.reused_from != "") & (_origin.c.check_id == _i.reused_from))
+)
+"""Selects all there is of checks but their failed attempts and the folders of their closures.
+
+A result that is reused is kept once: its payload is that of the check that ran.
+"""
 
 
 _PAST = (
@@ -159,7 +173,13 @@ def _check_of(row: Row[Any], past: tuple[FailedAttempt, ...]) -> Check:
             message=row.result_message,
             log=row.result_log,
             payload=row.result_payload,
+            image=row.ran_image or "",
+            runtime=row.ran_runtime or "",
+            on_revision=bool(row.on_revision),
         )
+    basis = None
+    if row.closure is not None:
+        basis = Basis(closure=row.closure, image=row.image, runtime=row.runtime, forced=row.forced)
     return Check(
         id=row.id,
         entity=row.entity,
@@ -188,6 +208,8 @@ def _check_of(row: Row[Any], past: tuple[FailedAttempt, ...]) -> Check:
         lease=lease,
         failed_attempts=past,
         result=result,
+        basis=basis,
+        reused_from=row.reused_from or "",
         change=row.change,
     )
 

@@ -12,6 +12,10 @@ from services.scheduler.domain.check import Check
 from services.scheduler.ports import Announce, Message
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
+from services.scheduler.sql.environment_tables import check_inputs
+from services.scheduler.sql.environments import save_closures
+from services.scheduler.sql.outcomes import keep_outcomes
+from services.scheduler.sql.reuse import save_inputs, with_results
 from services.scheduler.sql.rows import (
     CHANGING,
     CHECK,
@@ -62,6 +66,16 @@ _END_ATTEMPT = (
 )
 _NEW_RESULT = insert(schema.results)
 _NEW_FILE = insert(schema.check_artefacts)
+_SAME_FILES = insert(schema.check_artefacts).from_select(
+    [column.name for column in schema.check_artefacts.c],
+    select(
+        check_inputs.c.check_id,
+        *(column for column in schema.check_artefacts.c if column.name != "check_id"),
+    )
+    .join(schema.check_artefacts, schema.check_artefacts.c.check_id == check_inputs.c.reused_from)
+    .where(check_inputs.c.check_id.in_(bindparam("wanted", expanding=True))),
+)
+"""Lets reused results refer to the same files, so that these are kept while one of them is."""
 _LOG_PLACE = -1
 """Beside the artefacts of a check, so that its log can be downloaded as one."""
 _NEW_MESSAGE = insert(schema.outbox)
@@ -107,17 +121,19 @@ def insert_checks(
 ) -> list[Check]:
     """Adds those checks that have no equal active one, and gives them.
 
-    They get the change numbers that end with `change`: each its own, so that a watcher of a run
-    can stop and go on between any two.
+    Those for which an equal result exists are finished with it. They get the change numbers that
+    end with `change`: each its own, so that a watcher of a run can stop and go on between any two.
     """
     first = change - len(wanted) + 1
     statement = _new_check(database)
     created: list[Check] = []
-    for place, check in enumerate(wanted):
+    for place, check in enumerate(with_results(connection, wanted)):
         numbered = dataclasses.replace(check, change=first + place)
         row = {**values_of(numbered), "publications": 0}
         if connection.execute(statement, row).scalar_one_or_none() is not None:
             created.append(numbered)
+    save_closures(database, connection, created)
+    save_inputs(connection, created)
     save_results(database, connection, [check for check in created if check.result is not None])
     post(connection, [message for check in created for message in announce(None, check)])
     return created
@@ -201,12 +217,13 @@ def save_results(database: Database, connection: Connection, finished: Sequence[
                 "verdict": result.verdict.value,
                 "message": result.message,
                 "log": result.log,
-                "payload": result.payload,
+                "payload": b"" if check.reused_from else result.payload,
             }
             for check, result in results
         ],
     )
     keep_verdicts(connection, finished, database=database)
+    keep_outcomes(connection, finished, database=database)
     files = [
         {
             "check_id": check.id,
@@ -214,6 +231,7 @@ def save_results(database: Database, connection: Connection, finished: Sequence[
             **dataclasses.asdict(file),
         }
         for check, result in results
+        if not check.reused_from
         for place, file in enumerate(result.artefacts)
     ]
     files += [
@@ -226,7 +244,10 @@ def save_results(database: Database, connection: Connection, finished: Sequence[
             "content_type": LOG_CONTENT_TYPE,
         }
         for check, result in results
-        if result.log
+        if result.log and not check.reused_from
     ]
     if files:
         connection.execute(_NEW_FILE, files)
+    reused = [check.id for check, _ in results if check.reused_from]
+    if reused:
+        connection.execute(_SAME_FILES, {"wanted": reused})
