@@ -1,10 +1,12 @@
 """Settings of the scheduler, read from `ACKREP_SCHEDULER_<FIELD>`."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from services.scheduler.domain.check import Limits
 from services.scheduler.domain.machine import Retries
+from services.scheduler.domain.retention import RetentionPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,14 @@ class Settings:
     """How often to look for lost job messages and expired leases."""
     runner_memory_seconds: float = 60.0
     """How long a runner that is not heard of stays listed."""
+    retention_age_seconds: float = 0.0
+    """Age at which checks lose their artefacts, but for those that retention keeps; 0: never."""
+    retention_bytes: int = 0
+    """Size of all artefacts above which the oldest go; 0: any size."""
+    retention_grace_seconds: float = 86_400.0
+    """How long a file stays that no finished check refers to (yet)."""
+    retention_every_seconds: float = 3600.0
+    """How often retention looks."""
     wall_seconds: float = 300.0
     """Limit of a check: elapsed time, seconds."""
     cpu_seconds: float = 300.0
@@ -67,6 +77,16 @@ class Settings:
             file_bytes=self.file_bytes,
             output_bytes=self.output_bytes,
             artefact_bytes=self.artefact_bytes,
+        )
+
+    @property
+    def retention(self) -> RetentionPolicy:
+        """Which artefacts lose their content."""
+        age = timedelta(seconds=self.retention_age_seconds) if self.retention_age_seconds else None
+        return RetentionPolicy(
+            age=age,
+            size=self.retention_bytes,
+            grace=timedelta(seconds=self.retention_grace_seconds),
         )
 
     @property
