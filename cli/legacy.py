@@ -18,6 +18,7 @@ class Spelling:
 
 _CHECK = Spelling(("check", "{}"), takes_value=True)
 _CHECK_IN_DOCKER = Spelling(("check", "--backend", "docker", "{}"), takes_value=True)
+_ALL_PDFS = Spelling(("pdf", "--all"))
 _LOAD = Spelling(("--repository", "{}", "sync"), takes_value=True)
 
 SPELLINGS = {
@@ -29,21 +30,29 @@ SPELLINGS = {
     "-l": _LOAD,
     "--load-repo-to-db": _LOAD,
     "--key": Spelling(("key", "--with-label")),
+    "-p": Spelling(("env", "pull", "--all")),
+    "--pull-and-show-envs": Spelling(("env", "pull", "--all")),
     "--show-entity-info": Spelling(("show", "{}"), takes_value=True),
+    "--update-parameter-tex": Spelling(("tex", "--write", "{}"), takes_value=True),
+    "--create-pdf": Spelling(("pdf", "{}"), takes_value=True),
+    "-uap": _ALL_PDFS,
+    "--update-all-pdfs": _ALL_PDFS,
+    "--create-system-model-list-pdf": Spelling(("pdf", "--list")),
 }
 
 _LATER = {
-    "-e", "--extend", "-n", "--new", "-rie", "--run-interactive-environment", "-p",
-    "--pull-and-show-envs", "-uap", "--update-all-pdfs", "--get-metadata-abs-path-from-key",
-    "--get-metadata-rel-path-from-key", "--prepare-script", "--update-parameter-tex",
-    "--create-pdf", "--create-system-model-list-pdf", "--jupyter", "--bootstrap-db",
+    "-e", "--extend", "-n", "--new", "-rie", "--run-interactive-environment",
+    "--get-metadata-abs-path-from-key",
+    "--get-metadata-rel-path-from-key", "--prepare-script", "--jupyter", "--bootstrap-db",
     "--start-workers",
 }  # fmt: skip
 
 _IGNORED = {"--log": True, "--unittest": False, "-ut": False, "--show-debug": False}
 """Old options that change nothing any more, and whether a value follows."""
 
-_VALUED = {"--repository", "-C", "--ref", "--backend", "--slots", "--catalog", "--scheduler"}
+_VALUED = {
+    "--repository", "-C", "--ref", "--backend", "--slots", "--catalog", "--scheduler", "--runner",
+}  # fmt: skip
 """Today's options before a command that take a value."""
 
 

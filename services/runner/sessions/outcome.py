@@ -8,7 +8,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import IO, Any
+from typing import IO, Any, Final
+
+_ROWS: Final = 500
+_FORMULA: Final = 16_000
 
 
 class OutcomeError(Exception):
@@ -40,6 +43,32 @@ class Number:
     """The elements, row by row; complex ones as text."""
     truncated: bool
     """Whether there were more elements than are kept."""
+    file: str = ""
+    """Below the entity's folder: the whole array as a NumPy file, where it was saved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterRow:
+    """One row of a parameter table."""
+
+    cells: tuple[str, ...]
+    """LaTeX, with `$` around formulas."""
+    name: str
+    value: float | None
+    """None where it is no number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a system model is, in LaTeX without delimiters."""
+
+    states: tuple[str, ...]
+    inputs: tuple[str, ...]
+    equations: tuple[str, ...]
+    """One for each state; empty where they could not be told."""
+    columns: tuple[str, ...]
+    """Heads of the parameter table."""
+    parameters: tuple[ParameterRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +128,7 @@ class Outcome:
     score: float | None = None
     final_state_errors: tuple[float, ...] = ()
     numbers: tuple[Number, ...] = ()
+    description: Description | None = None
     usage: Usage = field(default_factory=Usage)
     files_read: tuple[str, ...] = ()
     files_missing: tuple[str, ...] = ()
@@ -175,6 +205,7 @@ def outcome_of(header: Mapping[str, Any]) -> Outcome:
             score=_optional_float(header.get("score")),
             final_state_errors=tuple(_real(x) for x in header.get("final_state_errors", ())),
             numbers=tuple(_number(x) for x in header.get("numbers", ())),
+            description=_description(header.get("description")),
             usage=_usage(header.get("usage", {})),
             files_read=_texts(header.get("files_read", ())),
             files_missing=_texts(header.get("files_missing", ())),
@@ -226,7 +257,36 @@ def _number(value: Mapping[str, Any]) -> Number:
         shape=tuple(int(n) for n in value["shape"]),
         data=tuple(_element(x, dtype=dtype) for x in value["data"]),
         truncated=bool(value.get("truncated", False)),
+        file=_text(value.get("file", "")),
     )
+
+
+def _description(value: Mapping[str, Any] | None) -> Description | None:
+    if value is None:
+        return None
+    if len(value["parameters"]) > _ROWS or len(value["equations"]) > _ROWS:
+        raise ValueError("a description that is too long")
+    return Description(
+        states=_formulas(value["states"]),
+        inputs=_formulas(value["inputs"]),
+        equations=_formulas(value["equations"]),
+        columns=_formulas(value["columns"]),
+        parameters=tuple(
+            ParameterRow(
+                cells=_formulas(row["cells"]),
+                name=_text(row["name"]),
+                value=_optional_float(row.get("value")),
+            )
+            for row in value["parameters"]
+        ),
+    )
+
+
+def _formulas(value: object) -> tuple[str, ...]:
+    found = _texts(value)
+    if len(found) > _ROWS or any(len(text) > _FORMULA for text in found):
+        raise ValueError("a formula that is too long")
+    return found
 
 
 def _element(value: object, *, dtype: str) -> float | int | bool | str:

@@ -8,7 +8,7 @@ JSON (`Plan.as_json`).
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -25,11 +25,18 @@ class PlanError(NotCheckableError):
 
 
 class Rule(StrEnum):
-    """What it means to run an entity."""
+    """What it means to run an entity, and what else is run where entities are."""
 
     SYSTEM_MODEL = "system_model"
     PROBLEM_SOLUTION = "problem_solution"
     NOTEBOOK = "notebook"
+    PARAMETERS = "parameters"
+    """No check: the parameter table of a system model."""
+    DOCUMENT = "document"
+    """No check: a TeX document."""
+
+
+_CHECKS: Final = {Rule.SYSTEM_MODEL, Rule.PROBLEM_SOLUTION, Rule.NOTEBOOK}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +65,7 @@ class Plan:
     import_path: tuple[str, ...]
     """`sys.path` before the environment's own; `RUNTIME` and `DATA_ROOT` are special."""
     modules: Mapping[str, str]
-    """Role to module name: model and simulation, or problem and solution."""
+    """Role to module name: model and simulation, or problem and solution; of a document: main."""
     notebook: str = ""
     """The notebook's file name in the entity's folder."""
     entities: Mapping[str, str] = field(default_factory=dict)
@@ -87,10 +94,9 @@ def plan_of(entity: str, closure: Sequence[Folder]) -> Plan:
     """The plan of a check of the entity with this key. Raises PlanError, KeyError if not there."""
     by_key = {folder.key: folder for folder in closure}
     target = by_key[entity]
-    try:
-        rule = Rule(target.type)
-    except ValueError:
-        raise PlanError(f"{entity} is a {target.type}, which cannot be checked") from None
+    if target.type not in _CHECKS:
+        raise PlanError(f"{entity} is a {target.type}, which cannot be checked")
+    rule = Rule(target.type)
     if rule is Rule.SYSTEM_MODEL:
         path, modules, warnings = _model(target)
     elif rule is Rule.PROBLEM_SOLUTION:
@@ -107,6 +113,30 @@ def plan_of(entity: str, closure: Sequence[Folder]) -> Plan:
         entities={folder.key: folder.path for folder in closure},
         metadata={f"{folder.path}/metadata.yml": folder.metadata for folder in closure},
         warnings=warnings,
+    )
+
+
+def parameters_plan(entity: str, closure: Sequence[Folder], *, described: bool = False) -> Plan:
+    """The plan that makes the parameter table of a system model, without simulating it.
+
+    With `described` the model is imported too, and told in formulas.
+    """
+    check = plan_of(entity, closure)
+    return replace(
+        check,
+        rule=Rule.PARAMETERS,
+        modules={"model": check.modules["model"]} if described else {},
+    )
+
+
+def document_plan(path: str, *, main: str) -> Plan:
+    """The plan that sets `<main>.tex` in the folder `path`."""
+    return Plan(
+        rule=Rule.DOCUMENT,
+        key=main,
+        entity_path=path,
+        import_path=(RUNTIME,),
+        modules={"main": main},
     )
 
 

@@ -14,7 +14,15 @@ from services.runner.checks.messages import (
 )
 from services.runner.domain.attempts import Artefact, CheckLimits, Report
 from services.runner.domain.workplaces import WorkplaceInfo
-from services.runner.sessions.outcome import Cleanliness, Number, Outcome, Usage, Verdict
+from services.runner.sessions.outcome import (
+    Cleanliness,
+    Description,
+    Number,
+    Outcome,
+    ParameterRow,
+    Usage,
+    Verdict,
+)
 from tests.runner_builders import assignment
 
 
@@ -121,7 +129,7 @@ def test_a_report_becomes_a_result() -> None:
 
 
 def test_numbers_are_kept_texts_are_not() -> None:
-    """Arrays keep their shape, cut ones become flat, and what is no number is left out."""
+    """Arrays keep the shape of the whole, cut ones say so, and what is no number is left out."""
 
     def number(name: str, **facts: object) -> Number:
         usual = {"dtype": "float64", "shape": (2,), "data": (1.0, 2.0), "truncated": False}
@@ -141,9 +149,73 @@ def test_numbers_are_kept_texts_are_not() -> None:
     assert {
         "final_state_errors": ([0.1], [1]),
         "a": ([1.0, 2.0], [2]),
-        "b": ([1.0, 2.0], [2]),
+        "b": ([1.0, 2.0], [5, 5]),
         "d": ([1.0], []),
     } == found
+    assert ["b"] == [q.name for q in quantities_of(outcome) if q.truncated]
+
+
+def test_saved_arrays_name_their_artefact() -> None:
+    """A quantity leads to its file; complex numbers are in the file alone, or left out."""
+
+    def number(name: str, file: str, **facts: object) -> Number:
+        usual = {"dtype": "complex128", "shape": (9,), "data": ("1j",), "truncated": True}
+        return Number(name=name, file=file, **{**usual, **facts})  # type: ignore[arg-type]
+
+    outcome = Outcome(
+        verdict=Verdict.SUCCESS,
+        numbers=(
+            number("c", "_results/c.npy"),
+            number("lost", "_results/lost.npy"),
+            number("f", "_results/f.npy", dtype="float64", data=(1.0,)),
+        ),
+    )
+    report = Report(
+        outcome=outcome,
+        workplace=None,
+        artefacts=(
+            Artefact(sha256="a" * 64, path="models/x/_results/c.npy", size=9),
+            Artefact(sha256="b" * 64, path="models/x/_results/f.npy", size=9),
+            Artefact(sha256="c" * 64, path="models/x/lost.npy", size=9),
+        ),
+    )
+    result = result_of(report, assignment(), runner="r", backend="b", runtime_version="v")
+    assert [
+        ("c", [], [9], "complex128", True, f"artefacts/{'a' * 64}"),
+        ("f", [1.0], [9], "float64", True, f"artefacts/{'b' * 64}"),
+    ] == [
+        (q.name, list(q.values), list(q.shape), q.dtype, q.truncated, q.artefact)
+        for q in result.quantities
+    ]
+
+
+def test_a_models_description_is_kept() -> None:
+    """States, inputs, equations and the parameter table, whose values are numbers or absent."""
+    outcome = Outcome(
+        verdict=Verdict.SUCCESS,
+        description=Description(
+            states=("x_{1}",),
+            inputs=(),
+            equations=(r"\dot{x}_{1} = a",),
+            columns=("Symbol", "Value"),
+            parameters=(
+                ParameterRow(cells=("$a$", "$0$"), name="a", value=0.0),
+                ParameterRow(cells=("$b$", "$2 a$"), name="b", value=None),
+            ),
+        ),
+    )
+    report = Report(outcome=outcome, workplace=None)
+    result = result_of(report, assignment(), runner="r", backend="b", runtime_version="v")
+    found = result.description
+    assert ["x_{1}"] == list(found.states)
+    assert [r"\dot{x}_{1} = a"] == list(found.equations)
+    assert ["Symbol", "Value"] == list(found.parameter_columns)
+    assert [("a", True), ("b", False)] == [
+        (row.name, row.HasField("value")) for row in found.parameters
+    ]
+    bare = Report(outcome=Outcome(verdict=Verdict.SUCCESS), workplace=None)
+    without = result_of(bare, assignment(), runner="r", backend="b", runtime_version="v")
+    assert not without.HasField("description")
 
 
 def test_durations_keep_their_parts() -> None:

@@ -53,6 +53,7 @@ def result(check: checking.Check, found: Findings) -> Dict[str, Any]:
         "score": said.get("score"),
         "final_state_errors": said.get("final_state_errors", []),
         "numbers": said.get("numbers", []),
+        "description": said.get("description"),
         "missing_module": said.get("missing_module", ""),
         "warnings": list(check.plan["warnings"]) + list(said.get("warnings", [])),
         "usage": {

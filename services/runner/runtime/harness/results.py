@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
+
+from . import describing
 
 MAXIMUM_NAMES = 100
 MAXIMUM_ELEMENTS = 4096
 MAXIMUM_TEXT = 4000
 RESERVED = {"success", "score", "final_state_errors"}
 
+Save = Callable[[str, Any], str]
+"""Takes an array's name and the array; returns the file it was saved to, or ""."""
 
-def fields(result: Any) -> Dict[str, Any]:
+
+def _not_saved(name: str, array: Any) -> str:
+    return ""
+
+
+def fields(result: Any, save: Save = _not_saved) -> Dict[str, Any]:
     """Success, score, final-state errors and all other numbers of a result.
 
     Raises whatever looking at it raises: AttributeError without `success`, for one.
@@ -23,7 +32,7 @@ def fields(result: Any) -> Dict[str, Any]:
     for name, value in attributes.items():
         if name in RESERVED or name.startswith("_") or len(numbers) >= MAXIMUM_NAMES:
             continue
-        found = number(str(name)[:200], value)
+        found = number(str(name)[:200], value, save)
         if found is not None:
             numbers.append(found)
     return {
@@ -34,7 +43,7 @@ def fields(result: Any) -> Dict[str, Any]:
     }
 
 
-def number(name: str, value: Any) -> Optional[Dict[str, Any]]:
+def number(name: str, value: Any, save: Save = _not_saved) -> Optional[Dict[str, Any]]:
     """One named value, or None when it is neither a number, nor made of numbers, nor a text."""
     if isinstance(value, str):
         return _entry(name, "text", [], [value[:MAXIMUM_TEXT]], len(value) > MAXIMUM_TEXT)
@@ -46,14 +55,15 @@ def number(name: str, value: Any) -> Optional[Dict[str, Any]]:
         return _entry(name, "text", [], [str(value)[:MAXIMUM_TEXT]])
     if isinstance(value, float):
         return _entry(name, "float64", [], [real(value)])
-    if isinstance(value, complex):
-        return _entry(name, "complex128", [], [str(value)])
-    return _array(name, value)
+    return _array(name, value, save)
 
 
-def _array(name: str, value: Any) -> Optional[Dict[str, Any]]:
+def _array(name: str, value: Any, save: Save) -> Optional[Dict[str, Any]]:
     numpy = sys.modules.get("numpy")
-    if numpy is None or callable(value):
+    if numpy is None:
+        plain = isinstance(value, complex)
+        return _entry(name, "complex128", [], [str(value)]) if plain else None
+    if callable(value):
         return None
     try:
         if hasattr(value, "is_number"):
@@ -74,7 +84,9 @@ def _array(name: str, value: Any) -> Optional[Dict[str, Any]]:
         data = [real(item) for item in flat]
     else:
         data = flat
-    return _entry(name, str(array.dtype), list(array.shape), data, array.size > MAXIMUM_ELEMENTS)
+    entry = _entry(name, str(array.dtype), list(array.shape), data, array.size > MAXIMUM_ELEMENTS)
+    entry["file"] = save(name, array)
+    return entry
 
 
 def _entry(
@@ -134,6 +146,8 @@ def checked(report: Dict[str, Any]) -> Dict[str, Any]:
         warnings = report.get("warnings", [])
         _need(isinstance(warnings, list) and len(warnings) <= MAXIMUM_NAMES)
         _need(all(isinstance(text, str) and len(text) <= MAXIMUM_TEXT for text in warnings))
+        description = report.get("description")
+        _need(description is None or describing.checked(description))
         numbers = report.get("numbers", [])
         _need(isinstance(numbers, list) and len(numbers) <= MAXIMUM_NAMES)
         for entry in numbers:
@@ -142,6 +156,7 @@ def checked(report: Dict[str, Any]) -> Dict[str, Any]:
             _need(len(entry["shape"]) <= 64)
             _need(all(type(n) is int and 0 <= n < 1 << 53 for n in entry["shape"]))
             _need(len(entry["data"]) <= MAXIMUM_ELEMENTS)
+            _need(isinstance(entry.get("file", ""), str) and len(entry.get("file", "")) <= 200)
             real_only = entry["dtype"].startswith("float")
             for item in entry["data"]:
                 _need(_is_real(item) or (isinstance(item, (str, bool)) and not real_only))

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, Iterator, Optional
 
-from . import results, tracebacks
+from . import arrays, describing, results, tracebacks
 
 Phase = Callable[[str], "contextlib.AbstractContextManager[None]"]
 
@@ -21,7 +21,9 @@ class Running:
         self.plan = request["plan"]
         self.request = request
         self.data_root = request["data_root"]
+        self.folder = request["folder"]
         self._report = report
+        self._started = time.monotonic()
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -31,6 +33,27 @@ class Running:
             yield
         finally:
             self._report({"type": "phase", "name": name, "seconds": time.monotonic() - start})
+
+    def fields(self, result: Any) -> Dict[str, Any]:
+        """What an evaluation returned, with its large arrays saved. Raises what looking raises."""
+        files = arrays.Arrays(self.folder, int(self.request["limits"].get("artefact_bytes") or 0))
+        found = results.fields(result, files.save)
+        found["warnings"] = files.warnings
+        return found
+
+    def describe(self, report: Dict[str, Any], module: Any) -> None:
+        """Add to a report what the model in a module is. Takes time that the check has left."""
+        seconds = describing.SECONDS
+        wall = float(self.request["limits"].get("wall_seconds") or 0)
+        if wall:
+            left = wall - (time.monotonic() - self._started)
+            seconds = min(seconds, left / 2)
+        if seconds <= 0:
+            return
+        with self.phase("describe"):
+            report["description"], remark = describing.describe(module, seconds)
+        if remark:
+            report.setdefault("warnings", []).append(remark)
 
 
 def execute(running: Running) -> Dict[str, Any]:
@@ -47,12 +70,14 @@ def system_model(running: Running) -> Dict[str, Any]:
     """Import model and simulation, simulate, evaluate."""
     modules = running.plan["modules"]
     with running.phase("import"):
-        load(modules["model"])
+        model = load(modules["model"])
         simulation = load(modules["simulation"])
     with running.phase("simulate"):
         data = simulation.simulate()
     with running.phase("evaluate"):
-        return results.fields(simulation.evaluate_simulation(data))
+        found = running.fields(simulation.evaluate_simulation(data))
+    running.describe(found, model)
+    return found
 
 
 def problem_solution(running: Running) -> Dict[str, Any]:
@@ -65,7 +90,7 @@ def problem_solution(running: Running) -> Dict[str, Any]:
         # The class itself, not an instance: that is what solutions expect.
         data = solution.solve(problem.ProblemSpecification)
     with running.phase("evaluate"):
-        return results.fields(problem.evaluate_solution(data))
+        return running.fields(problem.evaluate_solution(data))
 
 
 def notebook(running: Running) -> Dict[str, Any]:
@@ -75,10 +100,26 @@ def notebook(running: Running) -> Dict[str, Any]:
     return notebooks.run(running)
 
 
+def parameters(running: Running) -> Dict[str, Any]:
+    """Make the parameter table; describe the model where the plan names it."""
+    from . import tables
+
+    return tables.run(running)
+
+
+def document(running: Running) -> Dict[str, Any]:
+    """Set a TeX document."""
+    from . import typesetting
+
+    return typesetting.run(running)
+
+
 RULES: Dict[str, Callable[[Running], Dict[str, Any]]] = {
     "system_model": system_model,
     "problem_solution": problem_solution,
     "notebook": notebook,
+    "parameters": parameters,
+    "document": document,
 }
 
 
