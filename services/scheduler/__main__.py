@@ -5,12 +5,14 @@ import contextlib
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 
 import grpc
 
 from ackrep.scheduler.v1 import (
     comparison_pb2_grpc,
     dispatch_pb2_grpc,
+    explanation_pb2_grpc,
     history_pb2_grpc,
     maintenance_pb2_grpc,
     promotion_pb2_grpc,
@@ -27,6 +29,7 @@ from services.scheduler.catalog import GrpcCatalog
 from services.scheduler.comparing import Comparing
 from services.scheduler.creating import Creating
 from services.scheduler.dispatch import Dispatch
+from services.scheduler.explaining import Explaining
 from services.scheduler.history import Retrospect
 from services.scheduler.jobs import NatsBroker
 from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
@@ -37,6 +40,7 @@ from services.scheduler.queueing import Queueing
 from services.scheduler.retention import ExplainedArtefacts, Sweeper
 from services.scheduler.servicer.comparison import ComparisonServicer
 from services.scheduler.servicer.dispatch import DispatchServicer
+from services.scheduler.servicer.explanation import ExplanationServicer
 from services.scheduler.servicer.history import HistoryServicer
 from services.scheduler.servicer.maintenance import MaintenanceServicer
 from services.scheduler.servicer.promotion import PromotionServicer
@@ -57,6 +61,7 @@ _SERVICES = (
     "ackrep.scheduler.v1.ComparisonService",
     "ackrep.scheduler.v1.PromotionService",
     "ackrep.scheduler.v1.MaintenanceService",
+    "ackrep.scheduler.v1.ExplanationService",
     "ackrep.scheduler.v1.DispatchService",
     "ackrep.scheduler.v1.HistoryService",
 )
@@ -188,6 +193,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             )
             maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server(
                 MaintenanceServicer(backup=backup), server
+            )
+            explanation_pb2_grpc.add_ExplanationServiceServicer_to_server(
+                ExplanationServicer(explaining=Explaining(store=store)), server
             )
             dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(
                 DispatchServicer(dispatch=dispatch, promotions=promotions, settings=settings),

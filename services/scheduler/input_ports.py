@@ -24,6 +24,9 @@ class Environments(Protocol):
     async def find(self, digits: str) -> EnvironmentImage | None:
         """Gets what is in an image by the hexadecimal digits of its digest."""
 
+    async def images(self, environment: str) -> list[EnvironmentImage]:
+        """Lists the images that were told of as an environment (plain name), first seen first."""
+
     async def report(
         self, *, runner: str, incarnation: str, environments: Mapping[str, str]
     ) -> None:

@@ -31,6 +31,10 @@ class MemoryEnvironments:
     async def find(self, digits: str) -> EnvironmentImage | None:
         return self._images.get(f"sha256:{digits}", self._images.get(digits))
 
+    async def images(self, environment: str) -> list[EnvironmentImage]:
+        found = [image for image in self._images.values() if image.environment == environment]
+        return sorted(found, key=lambda image: (image.first_seen, image.digest))
+
     async def report(
         self, *, runner: str, incarnation: str, environments: Mapping[str, str]
     ) -> None:

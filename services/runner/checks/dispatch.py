@@ -132,7 +132,7 @@ class SchedulerDispatch:
 
     async def finish(self, assignment: Assignment, report: Report) -> None:
         if report.workplace is not None:
-            await self._record(report.workplace)
+            await self._record(report.workplace, environment=assignment.environment)
         request = dispatch_pb2.FinishCheckRequest(
             attempt=reference_of(assignment),
             result=result_of(
@@ -147,14 +147,14 @@ class SchedulerDispatch:
         with rpc.remote_errors():
             await self._stub.FinishCheck(request, timeout=_CALL_SECONDS)
 
-    async def _record(self, workplace: WorkplaceInfo) -> None:
+    async def _record(self, workplace: WorkplaceInfo, *, environment: str) -> None:
         """Tells what is in an environment, before the first result that names it."""
         digest = workplace.environment_digest
         if not digest or digest in self._recorded:
             return
         request = dispatch_pb2.RecordEnvironmentRequest(
             digest=digest,
-            environment=f"environments/{workplace.environment}",
+            environment=environment.partition("@")[0],
             python=workplace.python,
             packages=workplace.packages,
         )

@@ -80,6 +80,11 @@ def bisection_id(name: str) -> str:
     return _id(name, "bisections", _HEX)
 
 
+def image_digits(name: str) -> str:
+    """Reads `environmentImages/{hex}`."""
+    return _id(name, "environmentImages", _SHA256)
+
+
 def _id(name: str, collection: str, pattern: re.Pattern[str]) -> str:
     prefix, _, tail = name.partition("/")
     if prefix != collection or not pattern.fullmatch(tail):

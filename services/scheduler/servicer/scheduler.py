@@ -54,7 +54,13 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     async def GetCheck(
         self, request: scheduler_pb2.GetCheckRequest, context: Any
     ) -> check_pb2.Check:
-        return check_message(await self._scheduler.get_check(check_id(request.name)))
+        found = check_message(await self._scheduler.get_check(check_id(request.name)))
+        provenance = found.result.provenance
+        if not provenance.packages:  # results of earlier versions carry them
+            image = await self._store.environments.image(provenance.environment_digest)
+            if image is not None:
+                provenance.packages.extend(image.packages)
+        return found
 
     async def ListChecks(
         self, request: scheduler_pb2.ListChecksRequest, context: Any

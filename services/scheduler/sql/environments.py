@@ -27,6 +27,11 @@ _FIND = (
     .where(environment_images.c.digest.in_(bindparam("wanted", expanding=True)))
     .limit(1)
 )
+_OF_ENVIRONMENT = (
+    select(environment_images)
+    .where(environment_images.c.environment == bindparam("wanted"))
+    .order_by(environment_images.c.first_seen, environment_images.c.digest)
+)
 _FOLDERS = select(closures.c.folders).where(closures.c.digest == bindparam("wanted"))
 _REPORTS = (
     select(_r.id, _r.runtime_version, _r.heartbeat_time, _s.environments)
@@ -69,10 +74,13 @@ class SqlEnvironments:
         await self._database.write(lambda connection: connection.execute(self._record, row).close())
 
     async def image(self, digest: str) -> EnvironmentImage | None:
-        return await self._image(_IMAGE, digest)
+        return next(iter(await self._images(_IMAGE, digest)), None)
 
     async def find(self, digits: str) -> EnvironmentImage | None:
-        return await self._image(_FIND, [f"sha256:{digits}", digits])
+        return next(iter(await self._images(_FIND, [f"sha256:{digits}", digits])), None)
+
+    async def images(self, environment: str) -> list[EnvironmentImage]:
+        return await self._images(_OF_ENVIRONMENT, environment)
 
     async def report(
         self, *, runner: str, incarnation: str, environments: Mapping[str, str]
@@ -110,18 +118,18 @@ class SqlEnvironments:
 
         return await self._database.read(read)
 
-    async def _image(self, query: Any, wanted: str | list[str]) -> EnvironmentImage | None:
-        def read(connection: Connection) -> EnvironmentImage | None:
-            row = connection.execute(query, {"wanted": wanted}).one_or_none()
-            if row is None:
-                return None
-            return EnvironmentImage(
-                digest=row.digest,
-                environment=row.environment,
-                python=row.python,
-                packages=tuple(json.loads(row.packages)),
-                first_seen=present(row.first_seen),
-            )
+    async def _images(self, query: Any, wanted: str | list[str]) -> list[EnvironmentImage]:
+        def read(connection: Connection) -> list[EnvironmentImage]:
+            return [
+                EnvironmentImage(
+                    digest=row.digest,
+                    environment=row.environment,
+                    python=row.python,
+                    packages=tuple(json.loads(row.packages)),
+                    first_seen=present(row.first_seen),
+                )
+                for row in connection.execute(query, {"wanted": wanted})
+            ]
 
         return await self._database.read(read)
 
