@@ -35,6 +35,7 @@ class Context:
     port: int = 0
     catalog: str = ""
     scheduler: str = ""
+    runner: str = ""
 
     def __post_init__(self) -> None:
         self._screen: Screen | None = None
@@ -49,7 +50,7 @@ class Context:
     @property
     def deployed(self) -> bool:
         """True if a system that somebody else runs was named."""
-        return bool(self.catalog or self.scheduler)
+        return bool(self.catalog or self.scheduler or self.runner)
 
     def source(self, *, start: Path | None = None) -> Source:
         """The data repository: as given, or around `start` (the current folder)."""
@@ -70,7 +71,12 @@ class Context:
 
     @contextlib.contextmanager
     def system(
-        self, *, start: Path | None = None, reading: bool = False, stays: bool = False
+        self,
+        *,
+        start: Path | None = None,
+        reading: bool = False,
+        stays: bool = False,
+        runner: bool = False,
     ) -> Iterator[System]:
         """Uses a system while the block runs.
 
@@ -79,9 +85,10 @@ class Context:
             reading: The catalog is enough; without a running system only that is started.
             stays: The system outlives what is done now. Otherwise, and unless it ran already, the
                 addresses of pages are not told: nobody would answer there.
+            runner: It is a runner that is spoken to; of a deployed system, its address is enough.
         """
         if self.deployed:
-            yield self._deployed_system()
+            yield self._deployed_system(runner=runner)
             return
         where = self.source(start=start)
         notice = Notice(self.screen)
@@ -108,11 +115,16 @@ class Context:
         finally:
             notice.done()
 
-    def _deployed_system(self) -> System:
+    def _deployed_system(self, *, runner: bool) -> System:
         token = os.environ.get("ACKREP_TOKEN", "")
         if not token:
             raise InvalidArgumentError("a deployed system wants its token in ACKREP_TOKEN")
-        if not (self.catalog and self.scheduler):
+        if runner and not self.runner:
+            raise InvalidArgumentError(
+                "environments are a runner's: name one of the deployed system, --runner HOST:PORT "
+                "(or ACKREP_RUNNER)"
+            )
+        if not runner and not (self.catalog and self.scheduler):
             raise InvalidArgumentError(
                 "name both services of a deployed system: --catalog HOST:PORT and "
                 "--scheduler HOST:PORT (or ACKREP_CATALOG and ACKREP_SCHEDULER)"
@@ -122,6 +134,7 @@ class Context:
             token=token,
             catalog=self.catalog,
             scheduler=self.scheduler,
+            runner=self.runner,
             page=page and page.rstrip("/") + "/",
         )
 
@@ -132,9 +145,10 @@ class Context:
         start: Path | None = None,
         reading: bool = False,
         stays: bool = False,
+        runner: bool = False,
     ) -> T:
         """Runs `work` with a client of a system; see `system` for the arguments."""
-        with self.system(start=start, reading=reading, stays=stays) as system:
+        with self.system(start=start, reading=reading, stays=stays, runner=runner) as system:
             return asyncio.run(self._with_client(system, work))
 
     async def _with_client(self, system: System, work: Callable[[Client], Awaitable[T]]) -> T:

@@ -10,17 +10,27 @@ from rich.console import Console
 from rich.text import Text
 
 from cli import legacy
+from cli.commands.backup import backup, restore
 from cli.commands.check import cancel, check, results, runs, watch
+from cli.commands.documents import pdf, tex
 from cli.commands.env import env
+from cli.commands.exchange import export_results, import_results
+from cli.commands.history import groups, history, matrix
 from cli.commands.lint import lint
 from cli.commands.queue import queue
 from cli.commands.reading import key, list_entities, show, sync
 from cli.commands.search import search
 from cli.commands.sparql import sparql
 from cli.commands.up import status, up
-from cli.options import backend_options, server_options, shared_options
+from cli.options import (
+    backend_options,
+    runner_server_option,
+    server_options,
+    shared_options,
+)
 from cli.verdicts import BROKEN, USAGE
 from services.errors import (
+    AlreadyExistsError,
     Error,
     InvalidArgumentError,
     NotCheckableError,
@@ -42,6 +52,7 @@ class _Group(click.Group):
 @click.version_option(version("ackrep"), prog_name="ackrep")
 @backend_options
 @server_options
+@runner_server_option
 @shared_options
 def ackrep() -> None:
     """Keep an executable knowledge repository alive.
@@ -62,12 +73,21 @@ for _command in (
     cancel,
     results,
     runs,
+    groups,
+    matrix,
+    history,
+    import_results,
+    export_results,
     lint,
     sparql,
     key,
+    tex,
+    pdf,
     sync,
     queue,
     env,
+    backup,
+    restore,
 ):
     ackrep.add_command(_command)
 
@@ -112,7 +132,7 @@ def exit_code_of(error: Error) -> int:
     """
     if isinstance(error, NotCheckableError):
         return 1
-    if isinstance(error, (InvalidArgumentError, NotFoundError, SourceError)):
+    if isinstance(error, (AlreadyExistsError, InvalidArgumentError, NotFoundError, SourceError)):
         return USAGE
     return BROKEN
 

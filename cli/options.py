@@ -82,6 +82,17 @@ _SERVERS = (
     ),
 )
 
+_RUNNER = (
+    click.option(
+        "--runner",
+        metavar="HOST:PORT",
+        envvar="ACKREP_RUNNER",
+        callback=_keep,
+        expose_value=False,
+        help="Runner of a deployed system (its token in ACKREP_TOKEN).",
+    ),
+)
+
 
 def shared_options(function: F) -> F:
     """Options of every command."""
@@ -96,6 +107,16 @@ def backend_options(function: F) -> F:
 def server_options(function: F) -> F:
     """Options that name a deployed system."""
     return _with(function, _SERVERS)
+
+
+def runner_server_option(function: F) -> F:
+    """Names the runner of a deployed system."""
+    return _with(function, _RUNNER)
+
+
+def runner_options(function: F) -> F:
+    """Options of commands that speak to a runner."""
+    return _with(function, (*_RUNNER, _BACKEND))
 
 
 def _with(function: F, options: tuple[Callable[[F], F], ...]) -> F:

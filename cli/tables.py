@@ -174,7 +174,9 @@ def size(count: int) -> str:
     """Bytes, for people."""
     if count < 1024:
         return f"{count} B"
-    return f"{count / 1024:.0f} kB" if count < 1024**2 else f"{count / 1024**2:.1f} MB"
+    if count < 1024**3:
+        return f"{count / 1024:.0f} kB" if count < 1024**2 else f"{count / 1024**2:.1f} MB"
+    return f"{count / 1024**3:.2f} GB"
 
 
 def facts(rows: Iterable[tuple[str, RenderableType | str]]) -> Table:

@@ -15,8 +15,8 @@ from services.errors import (
 from services.runner.checks.audit import Audit
 from services.runner.checks.worker import Worker
 from services.runner.domain.environments import Definition
-from services.runner.domain.images import Published, Release
-from services.runner.domain.verification import Verification
+from services.runner.domain.images import ForeignImageError, Published, Release
+from services.runner.domain.verification import Verification, error
 from services.runner.environments import Environments, pins
 from services.runner.ports import Backend, ImageStore, Progress, Registration
 from services.runner.statuses import EnvironmentDetails, EnvironmentStatus, PlaceStatus
@@ -211,7 +211,10 @@ class RunnerApp:
     async def verify(self, name: str) -> Verification:
         """Examines an environment, which is made ready first. Raises as `prepare`."""
         definition = self.definition(name)
-        digest = await self._pool.prepare(definition, _silent)
+        try:
+            digest = await self._pool.prepare(definition, _silent)
+        except ForeignImageError as foreign:
+            return Verification(findings=(error("labels", foreign.message),))
         return await examine(definition, self._backend, digest=digest)
 
     def _store(self) -> ImageStore:

@@ -23,6 +23,7 @@ _FIELDS = {
     "shims",
     "unavailable",
     "image",
+    "build_only",
 }
 
 
@@ -79,7 +80,7 @@ class Environments:
                 "(ACKREP_RUNNER_ENVIRONMENTS)"
             )
         near = difflib.get_close_matches(wanted, names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; did you mean {near[0]}?" if near else "."
         return (
             f"the environment {wanted!r} is not defined here{hint} Known: {', '.join(names)}. "
             f"To serve it, add {wanted}.toml with its Dockerfile and requirements to {places}, or "
@@ -123,6 +124,7 @@ def load(path: Path) -> Definition:
         preload=_texts(path, content, "preload"),
         shims=_texts(path, content, "shims"),
         unavailable={str(key): str(why) for key, why in content.get("unavailable", {}).items()},
+        build_only=_texts(path, content, "build_only"),
         pinned=_pinned(path, content, name),
     )
 

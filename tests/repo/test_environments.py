@@ -23,7 +23,7 @@ REQUIRED = {
     "shims": list,
     "unavailable": dict,
 }
-OPTIONAL = {"process_requirements": str}
+OPTIONAL = {"process_requirements": str, "build_only": list}
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -2,7 +2,13 @@
 
 import click
 
+from cli.commands.env.images import build, list_environments, pull, push, show, verify
+
 
 @click.group()
 def env() -> None:
     """Build, publish, examine, try and promote environments, and open sessions in them."""
+
+
+for _command in (list_environments, show, build, pull, push, verify):
+    env.add_command(_command)

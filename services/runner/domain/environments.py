@@ -35,6 +35,8 @@ class Definition:
     """Compatibility that the runtime adds in it."""
     unavailable: Mapping[str, str] = field(default_factory=dict)
     """Package to the reason why it cannot be installed."""
+    build_only: tuple[str, ...] = ()
+    """Packages of the requirements that the image has only while it is built."""
     pinned: str = ""
     """Image that is pulled, `<registry>/<name>@sha256:…`; empty: the registry's latest."""
     reference: str = ""

@@ -29,6 +29,10 @@ _MANIFEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LARGEST_LABEL = 4000
 
 
+class ForeignImageError(EnvironmentUnavailableError):
+    """An image of that name is there, but it is another product."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Image:
     """A local image."""
@@ -184,9 +188,9 @@ def require_pin(image: str, *, environment: str) -> str:
 
 
 def require_ours(image: Image, *, name: str) -> Image:
-    """The image, if it was made for our runtime. Raises EnvironmentUnavailableError."""
+    """The image, if it was made for our runtime. Raises ForeignImageError."""
     if RUNTIME_LABEL not in image.labels:
-        raise EnvironmentUnavailableError(
+        raise ForeignImageError(
             f"the image {name} lacks the label {RUNTIME_LABEL}: it is not made for ACKREP"
         )
     return image

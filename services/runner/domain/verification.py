@@ -152,8 +152,9 @@ def of_python(version: str, *, wanted: str) -> list[Finding]:
 
 
 def of_packages(
-    installed: Iterable[str], pins: Iterable[str], *, python: str, machine: str, system: str
-) -> list[Finding]:
+    installed: Iterable[str], pins: Iterable[str], *, python: str, machine: str, system: str,
+    dropped: Iterable[str] = (),
+) -> list[Finding]:  # fmt: skip
     """What is installed, beside what is pinned for such a machine.
 
     Args:
@@ -162,7 +163,9 @@ def of_packages(
         python: Version inside.
         machine: E.g. `x86_64`.
         system: As `sys.platform`, e.g. `linux`.
+        dropped: Names of packages that need not be there any more.
     """
+    left_out = {canonicalize_name(name) for name in dropped}
     there = {
         canonicalize_name(name): version
         for name, _, version in (line.partition("==") for line in installed)
@@ -186,6 +189,8 @@ def of_packages(
         if wanted.marker is not None and not wanted.marker.evaluate(surroundings):
             continue
         version = there.get(canonicalize_name(wanted.name))
+        if version is None and canonicalize_name(wanted.name) in left_out:
+            continue
         if version is None:
             missing.append(f"{wanted.name}{wanted.specifier}")
         elif not wanted.specifier.contains(version, prereleases=True):
@@ -198,7 +203,7 @@ def of_packages(
     if other:
         found.append(warning("packages", f"other versions: {_list(other)}"))
     if right or not found:
-        found.insert(0, ok("packages", f"{right} packages in their pinned versions"))
+        found.insert(0, ok("packages", f"{right} installed as pinned"))
     return found
 
 

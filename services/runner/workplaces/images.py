@@ -230,6 +230,8 @@ class ContainerImages:
             raise InvalidArgumentError(
                 f"{definition.reference} is a digest of an image; images are pulled by tag"
             )
+        if not self._registry:
+            raise PreconditionError("there is no registry to pull from (ACKREP_RUNNER_REGISTRY)")
         async with self._lock(definition):
             return (await self._pull(definition, progress)).id
 

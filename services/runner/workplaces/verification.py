@@ -111,6 +111,7 @@ def _of_inside(
         python=info.python,
         machine=info.machine,
         system=_LINUX if in_container else sys.platform,
+        dropped=definition.build_only if in_container else (),
     )
     findings += [warning("preload", one) for one in info.preload_failures]
     if definition.preload and not info.preload_failures:
