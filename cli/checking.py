@@ -85,6 +85,12 @@ async def present_check(
     """
     entities = {entity.key: entity}
     label = label_of(check, entities)
+    if check.reused_from and not screen.json:
+        origin = await client.check(check.reused_from)
+        screen.note(
+            f"{label.plain}: nothing it depends on has changed since {tables.when(origin)}, so its "
+            "result is reused; this is its log (--force runs it again)"
+        )
     async with interruptible() as stop:
         watched = await until(stop, follow_check(client, check, label=label, screen=screen))
         if watched is None:
@@ -117,7 +123,7 @@ def _say_result(
             Text(harmless(result.traceback.rstrip("\n"), colour=False), style="red"), soft_wrap=True
         )
     sentence = Text(word.sentence, style=word.style).append("  ").append_text(label)
-    sentence.append(f"  {tables.run_seconds(check)} s", style="dim")
+    sentence.append(f"  {tables.took(check)}", style="dim")
     screen.print(sentence, soft_wrap=True)
     message = result.message
     if check.verdict != check_pb2.VERDICT_SUCCESS and message:
@@ -199,6 +205,8 @@ def say_table(
     """The verdict table and the summary line."""
     screen.print(tables.verdict_table(checks, entities, width=screen.out.width))
     screen.print(tables.summary(checks, elapsed=elapsed), soft_wrap=True)
+    if (reuse := tables.reuse_line(checks)) is not None:
+        screen.print(reuse, soft_wrap=True)
 
 
 async def _cancelled(client: Client, checks: Sequence[check_pb2.Check]) -> list[check_pb2.Check]:

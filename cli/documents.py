@@ -10,6 +10,7 @@ of, or beside, the message's own:
 - search result: that of its entity, and `score`, `snippets` (`field`, `text`, and `matches` with
   `start` and `length` in Unicode characters);
 - diagnostic: `key`, `severity` (`error`, `warning`, `info`);
+- explanation: `key`, `reused` (always there); a reason: `kind` in lower case (`folder_changed`);
 - revision and run: `id`.
 """
 
@@ -20,7 +21,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from ackrep.catalog.v1 import catalog_pb2, search_pb2
-from ackrep.scheduler.v1 import check_pb2
+from ackrep.scheduler.v1 import check_pb2, explanation_pb2
 from cli import verdicts
 
 
@@ -108,6 +109,15 @@ def of_diagnostic(diagnostic: catalog_pb2.Diagnostic) -> dict[str, Any]:
         "key": last(diagnostic.entity),
         "severity": severity(diagnostic.severity),
     }
+
+
+def of_explanation(found: explanation_pb2.Explanation, *, key: str) -> dict[str, Any]:
+    """Describes why a check ran or not."""
+    document = {**_fields(found), "key": key, "reused": found.reused}
+    for reason, described in zip(found.reasons, document["reasons"], strict=True):
+        kind = explanation_pb2.Reason.Kind.Name(reason.kind)
+        described["kind"] = kind.removeprefix("KIND_").lower()
+    return document
 
 
 def of_named(message: catalog_pb2.Revision | check_pb2.Run) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from cli.commands.check import cancel, check, results, runs, watch
 from cli.commands.documents import pdf, tex
 from cli.commands.env import env
 from cli.commands.exchange import export_results, import_results
+from cli.commands.explain import explain
 from cli.commands.history import groups, history, matrix
 from cli.commands.lint import lint
 from cli.commands.queue import queue
@@ -72,6 +73,7 @@ for _command in (
     watch,
     cancel,
     results,
+    explain,
     runs,
     groups,
     matrix,

@@ -97,6 +97,7 @@ async def follow_check(
 ) -> Watched:
     """Shows a check's log as it comes, and its progress, until it has a verdict."""
     watched = Watched(check)
+    reused = bool(check.reused_from)  # what is shown happened long ago
     line = _Line(label)
     pending = ""
     said, said_at = "", 0.0
@@ -121,7 +122,7 @@ async def follow_check(
             elif body == "gap" and not screen.json:
                 screen.end_line()
                 screen.note(f"[{event.gap.bytes} bytes of output were left out]")
-            if live is None and body in {"check_changed", "progress"}:
+            if live is None and not reused and body in {"check_changed", "progress"}:
                 quiet = body == "progress" and time.monotonic() < said_at + _QUIET_SECONDS
                 if line.doing not in {said, "finished"} and not quiet:
                     said, said_at = line.doing, time.monotonic()
@@ -141,8 +142,9 @@ async def follow_check(
 class _Board:
     """Progress bar and counts, then one line for each check at work."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, *, title: str = "") -> None:
         self.total = total
+        self.title = title
         self.checks: dict[str, check_pb2.Check] = {}
         self.lines: dict[str, _Line] = {}
         self._since = time.monotonic()
@@ -154,7 +156,9 @@ class _Board:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         finished = self.finished
         head = Table.grid(padding=(0, 1))
+        title = [Text(self.title, style="cyan")] if self.title else []
         head.add_row(
+            *title,
             ProgressBar(
                 total=max(self.total, 1),
                 completed=len(finished),
@@ -189,26 +193,55 @@ async def follow_run(
 ) -> list[check_pb2.Check]:
     """Shows the progress of a run until all its checks have verdicts; in the order they ended."""
     board = _Board(run.check_count)
+    with screen.live(board) as live:
+        return await _followed(client, run, board, entities, quiet=live is not None, screen=screen)
+
+
+async def follow_runs(
+    client: Client,
+    runs: Mapping[str, check_pb2.Run],
+    entities: Mapping[str, catalog_pb2.Entity],
+    *,
+    screen: Screen,
+) -> None:
+    """Shows the progress of several runs (by title) at once until all have ended."""
+    boards = [_Board(run.check_count, title=title) for title, run in runs.items()]
+    with screen.live(Group(*boards)) as live:
+        async with asyncio.TaskGroup() as group:
+            for run, board in zip(runs.values(), boards, strict=True):
+                group.create_task(
+                    _followed(client, run, board, entities, quiet=live is not None, screen=screen)
+                )
+
+
+async def _followed(
+    client: Client,
+    run: check_pb2.Run,
+    board: _Board,
+    entities: Mapping[str, catalog_pb2.Entity],
+    *,
+    quiet: bool,
+    screen: Screen,
+) -> list[check_pb2.Check]:
     order: list[str] = []
     watchers: dict[str, asyncio.Task[None]] = {}
     try:
-        with screen.live(board) as live:
-            async for event in client.watch_run(run.name):
-                check = event.check
-                if not check.name:
-                    continue
-                board.checks[check.name] = check
-                board.total = max(event.run.check_count, board.total)
-                if check.state == _FINISHED:
-                    if check.name not in order:
-                        order.append(check.name)
-                        if live is None:
-                            _say_finished(check, entities, len(order), board.total, screen)
-                    board.lines.pop(check.name, None)
-                elif check.state != check_pb2.Check.STATE_QUEUED:
-                    line = board.lines.setdefault(check.name, _Line(label_of(check, entities)))
-                    line.doing = documents.state(check)
-                _watch_preparation(client, check, board, watchers)
+        async for event in client.watch_run(run.name):
+            check = event.check
+            if not check.name:
+                continue
+            board.checks[check.name] = check
+            board.total = max(event.run.check_count, board.total)
+            if check.state == _FINISHED:
+                if check.name not in order:
+                    order.append(check.name)
+                    if not quiet:
+                        _say_finished(check, entities, len(order), board, screen)
+                board.lines.pop(check.name, None)
+            elif check.state != check_pb2.Check.STATE_QUEUED:
+                line = board.lines.setdefault(check.name, _Line(label_of(check, entities)))
+                line.doing = documents.state(check)
+            _watch_preparation(client, check, board, watchers)
     finally:
         for task in watchers.values():
             task.cancel()
@@ -242,13 +275,14 @@ def _say_finished(
     check: check_pb2.Check,
     entities: Mapping[str, catalog_pb2.Entity],
     number: int,
-    total: int,
+    board: _Board,
     screen: Screen,
 ) -> None:
     word = verdicts.word(check.verdict)
-    text = Text(f"[{number:>{len(str(total))}}/{total}] ", style="dim")
+    title = f"{board.title} " if board.title else ""
+    text = Text(f"{title}[{number:>{len(str(board.total))}}/{board.total}] ", style="dim")
     text.append_text(label_of(check, entities)).append("  ").append(word.label, style=word.style)
-    text.append(f"  {tables.run_seconds(check)} s", style="dim")
+    text.append(f"  {tables.took(check)}", style="dim")
     screen.err.print(text, soft_wrap=True)
 
 

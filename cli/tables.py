@@ -91,7 +91,7 @@ def verdict_table(
             _shrinking(entity.title),
             plain(documents.entity_type(entity.type).replace("_", " ")),
             verdict_text(check.verdict),
-            Text(run_seconds(check)),
+            Text("reused", "dim") if check.reused_from else Text(run_seconds(check)),
         ]
         if wide:
             row.append(_shrinking(message))
@@ -107,6 +107,28 @@ def run_seconds(check: check_pb2.Check) -> str:
         return "-"
     ran = check.finish_time.ToMicroseconds() - check.start_time.ToMicroseconds()
     return f"{max(ran, 0) / 1e6:.1f}"
+
+
+def when(check: check_pb2.Check) -> str:
+    """When a check finished; when it was asked for, until then."""
+    stamp = check.finish_time if check.HasField("finish_time") else check.create_time
+    return stamp.ToDatetime().strftime("%Y-%m-%d %H:%M UTC")
+
+
+def took(check: check_pb2.Check) -> str:
+    """How long the check's code ran, with the unit; `reused` where it did not have to."""
+    return "reused" if check.reused_from else f"{run_seconds(check)} s"
+
+
+def reuse_line(checks: Sequence[check_pb2.Check]) -> Text | None:
+    """How many of the checks did not have to run; none where all did."""
+    reused = sum(bool(check.reused_from) for check in checks)
+    if not reused:
+        return None
+    ran = len(checks) - reused
+    text = Text(f"{reused} result{'s' * (reused != 1)} reused, ")
+    text.append(f"{ran} ran" if ran else "nothing had to run", "bold")
+    return text.append("  (ackrep explain KEY says why; --force runs all)", "dim")
 
 
 def summary(checks: Sequence[check_pb2.Check], *, elapsed: float) -> Text:
@@ -138,7 +160,7 @@ def history_table(checks: Iterable[check_pb2.Check]) -> Table:
         table.add_row(
             check.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M"),
             verdict_text(check.verdict) if finished else Text(documents.state(check), "dim"),
-            run_seconds(check) if finished else "",
+            ("reused" if check.reused_from else run_seconds(check)) if finished else "",
             commit,
             documents.last(check.name),
         )
