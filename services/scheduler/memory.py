@@ -22,6 +22,7 @@ from services.scheduler.domain.check import (
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.window import QueueGroup, room
+from services.scheduler.memory_bisections import MemoryBisections
 from services.scheduler.memory_environments import MemoryEnvironments, finished_alike
 from services.scheduler.memory_policy import MemoryDeadLetters, MemoryPolicy
 from services.scheduler.memory_promotions import MemoryPromotions, MemoryTrials
@@ -95,6 +96,7 @@ def memory_store(*, announce: Announce) -> Store:
         environments=state.environments,
         retention=MemoryRetention(state.checks.values),
         schedules=MemorySchedules(state.checks.values),
+        bisections=MemoryBisections(),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from services.scheduler.bisection_ports import Bisections
 from services.scheduler.domain.check import (
     Artefact,
     Check,
@@ -296,6 +297,7 @@ class Store:
     promotions: Promotions
     retention: Retention
     schedules: Schedules
+    bisections: Bisections
 
 
 class Artefacts(Protocol):

@@ -8,7 +8,10 @@ from results that are stored anyway, cost nothing and narrow the search.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from services.scheduler.domain.check import Verdict
 
 
 class Finding(StrEnum):
@@ -79,3 +82,119 @@ def suspects(findings: Mapping[int, Finding]) -> range:
 def most_probes(states: int) -> int:
     """How many checks one axis takes at most, where every state can be tried: ceil(log2 n)."""
     return max(0, math.ceil(math.log2(max(1, states - 1))))
+
+
+class State(IntEnum):
+    """Where a bisection stands; numbers are those of the protos."""
+
+    RUNNING = 1
+    FINISHED = 2
+    FAILED = 3
+
+
+class Axis(IntEnum):
+    """What a bisection varies; numbers are those of the protos."""
+
+    UNKNOWN = 0
+    COMMIT = 1
+    ENVIRONMENT = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A state of everything that a verdict depends on."""
+
+    commit: str
+    environment: str
+    """One image of the environment, `name@{hex digits}`."""
+    subject: str = ""
+    """First line of the commit's message."""
+    check: str = ""
+    """Id of the check that says how the entity was there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A state that was looked at."""
+
+    place: int
+    """Place on the axis; `CROSSED` for the probe that decides which axis it is."""
+    point: Point
+    verdict: Verdict | None = None
+    """None while it runs."""
+    known: bool = False
+    """Whether a stored result said so, and nothing had to run."""
+    failed: str = ""
+    """Why it could not be tried at all; empty where it could."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether its check is not finished."""
+        return self.verdict is None and not self.failed
+
+    @property
+    def finding(self) -> Finding:
+        """What it says."""
+        if self.verdict is Verdict.SUCCESS:
+            return Finding.GOOD
+        bad = (Verdict.INACCURATE, Verdict.SCRIPT_ERROR, Verdict.LIMIT_EXCEEDED)
+        return Finding.BAD if self.verdict in bad else Finding.UNTESTABLE
+
+
+CROSSED = -1
+"""Place of the probe of the bad commit in the good image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bisection:
+    """A search for the change that broke an entity."""
+
+    id: str
+    entity: str
+    """Key."""
+    good: Point
+    bad: Point
+    create_time: datetime
+    state: State = State.RUNNING
+    axis: Axis = Axis.UNKNOWN
+    candidates: tuple[Point, ...] = ()
+    """The axis from good to bad, both included; empty until it is known."""
+    probes: tuple[Probe, ...] = ()
+    culprits: tuple[Point, ...] = ()
+    message: str = ""
+    finish_time: datetime | None = None
+
+    @property
+    def pending(self) -> Probe | None:
+        """The probe whose check is not finished."""
+        return next((probe for probe in self.probes if probe.pending), None)
+
+    @property
+    def findings(self) -> dict[int, Finding]:
+        """What is known of the places of the axis; its ends are what they were said to be."""
+        found = {0: Finding.GOOD, len(self.candidates) - 1: Finding.BAD}
+        tried = {p.place: p.finding for p in self.probes if not p.pending and p.place != CROSSED}
+        return {**tried, **found}
+
+    @property
+    def crossed(self) -> Finding | None:
+        """What came out for the bad commit in the good image; none where that was not tried."""
+        for probe in self.probes:
+            if probe.place == CROSSED and not probe.pending:
+                return probe.finding
+        return None
+
+
+def axis_of(bisection: Bisection) -> Axis | None:
+    """Which axis the verdict flips on; none where the bad commit has to be tried in the good image.
+
+    Where both differ, and the bad commit is good in the good image, it is the image; else the
+    commits explain it alone.
+    """
+    if bisection.good.environment == bisection.bad.environment:
+        return Axis.COMMIT
+    if bisection.good.commit == bisection.bad.commit:
+        return Axis.ENVIRONMENT
+    if bisection.crossed is None:
+        return None
+    return Axis.ENVIRONMENT if bisection.crossed is Finding.GOOD else Axis.COMMIT

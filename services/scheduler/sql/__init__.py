@@ -1,6 +1,7 @@
 """The store over SQLAlchemy: SQLite (one machine) or PostgreSQL (many)."""
 
 from services.scheduler.ports import Announce, Store
+from services.scheduler.sql.bisections import SqlBisections
 from services.scheduler.sql.checks import SqlChecks
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.dead_letters import SqlDeadLetters
@@ -35,4 +36,5 @@ def sql_store(database: Database, *, announce: Announce) -> Store:
         promotions=SqlPromotions(database),
         retention=SqlRetention(database),
         schedules=SqlSchedules(database),
+        bisections=SqlBisections(database),
     )

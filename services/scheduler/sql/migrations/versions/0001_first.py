@@ -15,6 +15,24 @@ down_revision = None
 def upgrade() -> None:
     """Changes the tables."""
     make_table(
+        "bisections",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("entity", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=True),
+        sa.Column("progress", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("request_id"),
+    )
+    op.create_index(
+        "bisections_running",
+        "bisections",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 1"),
+        postgresql_where=sa.text("state = 1"),
+    )
+    make_table(
         "checks",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("entity", sa.String(length=16), nullable=False),
