@@ -62,6 +62,7 @@ class WorkbenchServicer(workbench_pb2_grpc.WorkbenchServiceServicer):
             while (step := await steps.get()) is not None:
                 yield Response(progress=step)
             workbench, digest = await starting
+            yield Response(ready=workbench_pb2.WorkbenchReady())
             async with _relayed(request_iterator, workbench, opening.frame(secret=secret)):
                 async for header, body in workbench.frames():
                     answer = _answer(header, body)

@@ -341,6 +341,7 @@ class RunWorkbenchResponse(_message.Message):
     ENDED_FIELD_NUMBER: _builtins.int
     FILE_FIELD_NUMBER: _builtins.int
     COLLECTED_FIELD_NUMBER: _builtins.int
+    READY_FIELD_NUMBER: _builtins.int
     INPUT_CONSUMED_FIELD_NUMBER: _builtins.int
     progress: _builtins.str
     """What is being prepared, for people to read."""
@@ -370,6 +371,10 @@ class RunWorkbenchResponse(_message.Message):
     def collected(self) -> Global___FilesCollected:
         """End of the answer to `collect`."""
 
+    @_builtins.property
+    def ready(self) -> Global___WorkbenchReady:
+        """The container is there and waits for files, which need not wait for this."""
+
     def __init__(
         self,
         *,
@@ -381,17 +386,35 @@ class RunWorkbenchResponse(_message.Message):
         ended: Global___WorkbenchEnded | None = ...,
         file: Global___WorkbenchFile | None = ...,
         collected: Global___FilesCollected | None = ...,
+        ready: Global___WorkbenchReady | None = ...,
         input_consumed: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "ended", b"ended", "error_output", b"error_output", "file", b"file", "input_consumed", b"input_consumed", "output", b"output", "progress", b"progress", "started", b"started", "tunnel", b"tunnel"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "ended", b"ended", "error_output", b"error_output", "file", b"file", "input_consumed", b"input_consumed", "output", b"output", "progress", b"progress", "ready", b"ready", "started", b"started", "tunnel", b"tunnel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "ended", b"ended", "error_output", b"error_output", "file", b"file", "input_consumed", b"input_consumed", "output", b"output", "progress", b"progress", "started", b"started", "tunnel", b"tunnel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "ended", b"ended", "error_output", b"error_output", "file", b"file", "input_consumed", b"input_consumed", "output", b"output", "progress", b"progress", "ready", b"ready", "started", b"started", "tunnel", b"tunnel"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["progress", "started", "output", "error_output", "tunnel", "ended", "file", "collected", "input_consumed"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["progress", "started", "output", "error_output", "tunnel", "ended", "file", "collected", "ready", "input_consumed"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
 Global___RunWorkbenchResponse: _TypeAlias = RunWorkbenchResponse  # noqa: Y015
+
+@_typing.final
+class WorkbenchReady(_message.Message):
+    """The container waits for the working copy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkbenchReady: _TypeAlias = WorkbenchReady  # noqa: Y015
 
 @_typing.final
 class WorkbenchStarted(_message.Message):

@@ -61,7 +61,7 @@ class WorkingCopy:
     def __init__(self, root: str, owner: Optional[int], maximum_bytes: int) -> None:
         self._root = root
         self._owner = owner
-        self._left = maximum_bytes
+        self._left = self._maximum = maximum_bytes
         self._made: Set[str] = {""}
         self._links: Dict[str, str] = {}
         self._sent: Dict[str, Sent] = {}
@@ -89,7 +89,10 @@ class WorkingCopy:
                 self._hash = hashlib.sha256()
             self._left -= len(body)
             if self._left < 0:
-                raise Refused("the working copy is larger than a session takes")
+                raise Refused(
+                    "the working copy is larger than the %d MiB that a session takes here"
+                    % (self._maximum >> 20)
+                )
             self._hash.update(body)
             view = memoryview(body)
             while view:

@@ -124,7 +124,7 @@ class Places:
             "--ServerApp.sock_mode=0600",
             "--ServerApp.ip=127.0.0.1",
             "--ServerApp.root_dir=" + self.data,
-            "--ServerApp.preferred_dir=" + os.path.join(self.data, start["folder"]),
+            "--FileContentsManager.preferred_dir=" + os.path.join(self.data, start["folder"]),
             "--KernelManager.transport=ipc",
             "--KernelSpecManager.ensure_native_kernel=False",
             "--LabApp.news_url=None",

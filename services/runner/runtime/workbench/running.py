@@ -43,9 +43,9 @@ class Program:
         self.stdin: Optional[int] = None
         if size is not None:
             self.terminal, theirs = os.openpty()
+            os.fchmod(theirs, 0o620)
             if uid is not None:
                 os.fchown(theirs, uid, uid)
-            os.fchmod(theirs, 0o620)
             self.outputs[self.terminal] = "output"
             self.stdin = self.terminal
             self.resize(size["rows"], size["columns"])
