@@ -3,6 +3,7 @@
 import click
 
 from cli.commands.env.images import build, list_environments, pull, push, show, verify
+from cli.commands.env.sessions import jupyter, shell
 
 
 @click.group()
@@ -10,5 +11,5 @@ def env() -> None:
     """Build, publish, examine, try and promote environments, and open sessions in them."""
 
 
-for _command in (list_environments, show, build, pull, push, verify):
+for _command in (list_environments, show, build, pull, push, verify, shell, jupyter):
     env.add_command(_command)

@@ -54,10 +54,10 @@ class ContainerBackend:
         self, engine: Engine, *, runner: str, incarnation: str, bounds: Bounds, reason: str,
         registry: str = "", pull_seconds: float = 3600.0, strict: bool = False,
     ) -> None:  # fmt: skip
-        self._engine = engine
+        self.engine = self._engine = engine
         self._runner = runner
         self._incarnation = incarnation
-        self._bounds = bounds
+        self.bounds = self._bounds = bounds
         self._images = ContainerImages(engine.images, registry=registry, seconds=pull_seconds)
         self._uids: set[int] = set()
         self._open: set[HarnessWorkplace] = set()
