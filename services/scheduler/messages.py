@@ -47,12 +47,17 @@ def _environment_name(check: Check) -> str:
     return f"environments/{check.environment}" if check.environment else ""
 
 
+def _revision_name(tree: str) -> str:
+    """Imported checks have none: the tree at their commit is not known."""
+    return f"revisions/{tree}" if tree else ""
+
+
 def check_message(check: Check, *, full: bool = True) -> check_pb2.Check:
     """Describes a check; without its result's log, numbers and provenance where not `full`."""
     return check_pb2.Check(
         name=f"checks/{check.id}",
         entity=f"entities/{check.entity}",
-        revision=f"revisions/{check.revision}",
+        revision=_revision_name(check.revision),
         commit=check.commit,
         environment=_environment_name(check),
         run=f"runs/{check.run}" if check.run else "",
@@ -110,7 +115,7 @@ def entity_verdict_message(found: EntityVerdict) -> scheduler_pb2.EntityVerdict:
         verdict=check_pb2.Verdict.ValueType(found.verdict.value),
         check=f"checks/{found.check}",
         finish_time=timestamp(found.finish_time),
-        revision=f"revisions/{found.revision}",
+        revision=_revision_name(found.revision),
     )
 
 
@@ -183,7 +188,7 @@ def run_message(summary: RunSummary) -> check_pb2.Run:
     return check_pb2.Run(
         name=f"runs/{run.id}",
         title=run.title,
-        revision=f"revisions/{run.revision}",
+        revision=_revision_name(run.revision),
         commit=run.commit,
         create_time=timestamp(run.create_time),
         finish_time=timestamp(summary.finish_time),
@@ -219,7 +224,7 @@ def queued_event(check: Check) -> check_pb2.CheckEvent:
     first = check_pb2.Check(
         name=f"checks/{check.id}",
         entity=f"entities/{check.entity}",
-        revision=f"revisions/{check.revision}",
+        revision=_revision_name(check.revision),
         commit=check.commit,
         environment=_environment_name(check),
         run=f"runs/{check.run}" if check.run else "",
