@@ -50,7 +50,7 @@ def environment(digest: str) -> str:
 def group_table(groups: Sequence[history_pb2.FailureGroup], *, width: int) -> Table:
     """Causes of failures, largest first."""
     wide = width >= tables.WIDE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = _table()
     table.add_column("Checks", justify="right", no_wrap=True)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Cause", ratio=3)
@@ -71,6 +71,17 @@ def group_table(groups: Sequence[history_pb2.FailureGroup], *, width: int) -> Ta
             row.append(Text(f"{time(seen.time)}\n{seen.commit[:_COMMIT_DIGITS]}"))
         table.add_row(*row)
     return table
+
+
+def _table() -> Table:
+    """Its columns with a ratio take what room the others leave."""
+    return Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+        expand=True,
+    )
 
 
 def excerpts(groups: Sequence[history_pb2.FailureGroup]) -> list[RenderableType]:
@@ -123,7 +134,7 @@ def _where(seen: history_pb2.Sighting) -> Text:
 
 def point_table(points: Sequence[history_pb2.HistoryPoint], *, width: int) -> Table:
     """Checks of an entity, newest first."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = _table()
     table.add_column("When", no_wrap=True)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Seconds", justify="right", no_wrap=True)
@@ -133,7 +144,9 @@ def point_table(points: Sequence[history_pb2.HistoryPoint], *, width: int) -> Ta
     table.add_column("Commit", no_wrap=True, style="dim")
     if width >= tables.WIDE:
         table.add_column("Environment", style="dim", no_wrap=True)
-        table.add_column("Cause", no_wrap=True, overflow="ellipsis")
+        table.add_column("Cause", no_wrap=True, overflow="ellipsis", ratio=1)
+    else:
+        table.add_column("", ratio=1)
     for point in points:
         seen = point.sighting
         row: list[RenderableType] = [
@@ -146,6 +159,8 @@ def point_table(points: Sequence[history_pb2.HistoryPoint], *, width: int) -> Ta
         row.append(seen.commit[:_COMMIT_DIGITS])
         if width >= tables.WIDE:
             row += [environment(seen.environment_digest), tables.plain(point.title)]
+        else:
+            row.append("")
         table.add_row(*row)
     return table
 
@@ -187,6 +202,14 @@ def matrix_drawing(matrix: history_pb2.VerdictMatrix, *, width: int) -> Renderab
     return Group(*lines, *notes)
 
 
+def matrix_summary(matrix: history_pb2.VerdictMatrix) -> str:
+    """What a matrix is of, in one line."""
+    entities, runs = len(matrix.rows), len(matrix.columns)
+    text = f"{entities} {'entity' if entities == 1 else 'entities'}, {runs} run{'s' * (runs != 1)}"
+    times = [column.run.create_time.ToDatetime() for column in matrix.columns]
+    return f"{text}, {min(times):%Y-%m-%d} to {max(times):%Y-%m-%d}" if times else text
+
+
 def group_document(group: history_pb2.FailureGroup) -> dict[str, Any]:
     """A group as JSON."""
     return {
@@ -210,9 +233,11 @@ def history_document(history: history_pb2.EntityHistory) -> dict[str, Any]:
 def point_document(point: history_pb2.HistoryPoint) -> dict[str, Any]:
     """A finished check as JSON."""
     seen = point.sighting
+    document = _fields(point)
+    del document["sighting"]
     return {
-        **_fields(point),
         **_fields(seen),
+        **document,
         "key": documents.last(seen.entity),
         "verdict": verdicts.word(seen.verdict).name,
     }

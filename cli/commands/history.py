@@ -89,11 +89,7 @@ def matrix(
             return
         if found.rows:
             screen.print(history_tables.matrix_drawing(found, width=screen.out.width))
-        entities, columns = len(found.rows), len(found.columns)
-        noun = "entity" if entities == 1 else "entities"
-        screen.err.print(
-            Text(f"{entities} {noun}, {columns} run{'s' * (columns != 1)}", style="dim")
-        )
+        screen.err.print(Text(history_tables.matrix_summary(found), style="dim"))
 
     context.run(work)
 

@@ -129,9 +129,8 @@ def _checks(
     reader: "_Reader", root: dict[str, yaml.Node], *, time: datetime, run: str
 ) -> Iterator[FileCheck]:
     elapsed = timedelta()
-    for key, node in root.items():
-        if key in _HEADS:
-            continue
+    entries = [(key, node) for key, node in root.items() if key not in _HEADS]
+    for place, (key, node) in enumerate(entries):
         if not _KEY.fullmatch(key):
             raise reader.error("is no entity's key (5 of A-Z and 0-9)", node=node, field=key)
         entry = reader.mapping(node, key)
@@ -145,7 +144,7 @@ def _checks(
         if "date" in entry:
             reader.time(reader.text(entry, "date", of=key), _DATE, node=entry["date"], field=key)
         yield FileCheck(
-            id=_id(time, f"{run} {key}"),
+            id=_id(time, f"{run} {key}", place=place),
             entity=key,
             verdict=report.verdict,
             report=report,
@@ -163,11 +162,11 @@ def _title(*, number: str, message: str, branch: str) -> str:
     return (f"{title} ({branch})" if branch else title)[:500]
 
 
-def _id(time: datetime, text: str) -> str:
-    """An id as `names.new_id` makes them, that follows from its arguments: sorted by time."""
+def _id(time: datetime, text: str, *, place: int = 0) -> str:
+    """An id as `names.new_id` makes them, that follows from its arguments: by time, then place."""
     milliseconds = int(time.timestamp() * 1000)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return f"{milliseconds:012x}7{digest[:3]}8{digest[3:18]}"
+    return f"{milliseconds:012x}7{min(place, 0xFFF):03x}8{digest[:15]}"
 
 
 class _Reader:
