@@ -12,6 +12,7 @@ from rich.text import Text
 from cli import legacy
 from cli.commands.backup import backup, restore
 from cli.commands.check import cancel, check, results, runs, watch
+from cli.commands.compare import compare
 from cli.commands.documents import pdf, tex
 from cli.commands.env import env
 from cli.commands.exchange import export_results, import_results
@@ -75,6 +76,7 @@ for _command in (
     results,
     explain,
     runs,
+    compare,
     groups,
     matrix,
     history,

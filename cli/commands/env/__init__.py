@@ -3,6 +3,7 @@
 import click
 
 from cli.commands.env.images import build, list_environments, pull, push, show, verify
+from cli.commands.env.promotion import promote, promotions, revert, try_environment
 from cli.commands.env.sessions import jupyter, shell
 
 
@@ -11,5 +12,18 @@ def env() -> None:
     """Build, publish, examine, try and promote environments, and open sessions in them."""
 
 
-for _command in (list_environments, show, build, pull, push, verify, shell, jupyter):
+for _command in (
+    list_environments,
+    show,
+    build,
+    pull,
+    push,
+    verify,
+    shell,
+    jupyter,
+    try_environment,
+    promote,
+    revert,
+    promotions,
+):
     env.add_command(_command)
