@@ -49,7 +49,7 @@ class Images:
         return await call(inspect)
 
     async def all(self) -> list[Image]:
-        """Every local image that has a name or was one's base, newest first."""
+        """Every local image that is not only a step on the way to another, newest first."""
 
         def listed() -> list[Image]:
             found = [_listed_image(one) for one in self._client.images()]
@@ -110,7 +110,6 @@ class Images:
             messages = self._client.build(
                 fileobj=io.BytesIO(f"FROM {image.id}\n".encode()),
                 labels=dict(labels),
-                buildargs=dict(arguments or {}),
                 decode=True,
                 rm=True,
                 forcerm=True,
