@@ -9,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import repository
+from bench import pool, repository
 from bench.client import Client, client
-from bench.table import Row, keep, milliseconds, percentile, show
+from bench.table import Row, compare, keep, milliseconds, show
 from cli.embedded import Options, joined
 from cli.source import Source
 from cli.state import System
@@ -49,12 +49,6 @@ async def single_checks(
             if docker:
                 seen["run"].append(await asyncio.to_thread(timed, HARDENED, script))
     return seen
-
-
-def compare(what: str, ours: list[float], other: list[float], *, goal: str = "") -> Row:
-    """A row of two lists of durations; the ratio is of the medians."""
-    ratio = percentile(ours, 50) / percentile(other, 50)
-    return Row(what, milliseconds(ours), milliseconds(other), ratio, goal)
 
 
 async def measure(system: System, *, rounds: int, noop_models: int) -> list[Row]:
@@ -128,6 +122,8 @@ def main() -> None:
             started = time.perf_counter() - begin
             rows = asyncio.run(measure(system, rounds=options.rounds, noop_models=options.models))
     rows.append(Row("embedded system, start to first page", f"{started:.2f} s", "", None, "≤ 3 s"))
+    if options.backend != "process" and pool.has_engine():
+        rows += asyncio.run(pool.measure(rounds=max(5, options.rounds // 20)))
     show(rows, title=f"measured with `python -m bench --backend {options.backend}`")
     keep(rows, RESULT)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ackrep.scheduler.v1.check_pb2 import Check, Quantity, Verdict
 
@@ -37,30 +38,40 @@ def differences(one: Check, other: Check) -> list[tuple[str, str, str]]:
     return found
 
 
-def markdown(runs: Sequence[tuple[str, Mapping[str, Check]]]) -> str:
-    """A table of all differences of the later runs from the first one, or that there are none."""
-    base_name, base = runs[0]
-    lines = []
-    for name, checks in runs[1:]:
-        for key in sorted({*base, *checks}):
-            if key not in base or key not in checks:
-                lines.append(f"| {key} | {name} | checked in one of them only | | |")
-                continue
-            lines += [
-                f"| {key} | {name} | {what} | {before} | {after} |"
-                for what, before, after in differences(base[key], checks[key])
-            ]
-    count = sum(len(numbers(check)) for check in base.values())
-    values = sum(len(q.values) for check in base.values() for q in numbers(check).values())
-    names = ", ".join(name for name, _ in runs)
-    if not lines:
+@dataclass(frozen=True)
+class Comparison:
+    """Runs over the same entities, the later ones compared with the first."""
+
+    runs: Sequence[tuple[str, Mapping[str, Check]]]
+    """Name of each run, and its checks by key."""
+
+    @property
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """Each difference: key, run, what, there, here."""
+        _, base = self.runs[0]
+        found = []
+        for name, checks in self.runs[1:]:
+            for key in sorted({*base, *checks}):
+                if key not in base or key not in checks:
+                    found.append((key, name, "check", str(key in base), str(key in checks)))
+                    continue
+                found += [
+                    (key, name, *difference) for difference in differences(base[key], checks[key])
+                ]
+        return found
+
+    def markdown(self) -> str:
+        """A table of all differences, or how much was found to be identical."""
+        first, base = self.runs[0]
+        if rows := self.rows:
+            heads = f"| key | run | what | {first} | there |\n|---|---|---|---|---|\n"
+            return heads + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        found = [quantity for check in base.values() for quantity in numbers(check).values()]
+        values = sum(len(quantity.values) for quantity in found)
         return (
-            f"Identical: verdicts of {len(base)} entities and {count} numbers and arrays "
-            f"({values} values) in {names}."
+            f"Identical in {', '.join(name for name, _ in self.runs)}: verdicts of {len(base)} "
+            f"entities, and {len(found)} numbers and arrays with {values} values."
         )
-    return "\n".join(
-        [f"| key | run | what | {base_name} | there |", "|---|---|---|---|---|", *lines]
-    )
 
 
 def _same(one: Quantity, other: Quantity) -> bool:

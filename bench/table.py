@@ -36,6 +36,12 @@ def milliseconds(seconds: list[float]) -> str:
     return f"{percentile(seconds, 50):.1f} ms (p95 {percentile(seconds, 95):.1f})"
 
 
+def compare(what: str, ours: list[float], other: list[float], *, goal: str = "") -> Row:
+    """A row of two lists of durations; the ratio is of the medians."""
+    ratio = percentile(ours, 50) / percentile(other, 50)
+    return Row(what, milliseconds(ours), milliseconds(other), ratio, goal)
+
+
 def show(rows: list[Row], *, title: str) -> None:
     """Prints the rows as a table."""
     table = Table(title=title, title_justify="left", show_lines=False)

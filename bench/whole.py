@@ -26,8 +26,7 @@ from ackrep.runner.v1.environment_pb2_grpc import EnvironmentServiceStub
 from ackrep.scheduler.v1.check_pb2 import Check, Verdict
 from ackrep.scheduler.v1.scheduler_pb2 import CreateRunRequest, WatchRunRequest
 from ackrep.scheduler.v1.scheduler_pb2_grpc import SchedulerServiceStub
-from bench import comparison
-from bench.comparison import word
+from bench.comparison import Comparison, word
 from cli import source
 from cli.embedded import Options, joined
 from cli.source import Source
@@ -54,6 +53,12 @@ class Whole:
     def own_seconds(self) -> float:
         """Sum of the entities' own run times."""
         return sum(check.result.usage.wall_seconds for check in self.checks.values())
+
+    @property
+    def container_seconds(self) -> float:
+        """How long checks waited for a workplace, all together."""
+        phases = [phase for check in self.checks.values() for phase in check.result.phases]
+        return sum(p.duration.ToNanoseconds() / 1e9 for p in phases if p.name == "container")
 
     @property
     def longest(self) -> float:
@@ -122,7 +127,8 @@ def markdown(wholes: list[Whole], titles: dict[str, str]) -> str:
         lines.append(
             f"- {whole.name}, {whole.slots} slots: {passed} of {len(whole.checks)} succeed; "
             f"wall time {whole.seconds:.1f} s, sum of own run times {whole.own_seconds:.1f} s, "
-            f"bound {whole.bound:.1f} s, wall / bound {whole.seconds / whole.bound:.2f}"
+            f"bound {whole.bound:.1f} s, wall / bound {whole.seconds / whole.bound:.2f}, "
+            f"waiting for workplaces {whole.container_seconds:.1f} s"
         )
     for whole in wholes:
         for key, check in sorted(whole.checks.items()):
@@ -174,7 +180,7 @@ def main() -> None:
     where = source.parse(options.repository)
     wholes: list[Whole] = []
     titles: dict[str, str] = {}
-    compared: list[str] = []
+    compared: list[Comparison] = []
     for backend in options.backend or ["docker", "process"]:
         plans: list[tuple[list[str], Mapping[str, str]]] = [([backend], {})]
         if options.twice:
@@ -187,11 +193,11 @@ def main() -> None:
             )
             found += some
         if options.twice:
-            compared.append(comparison.markdown([(one.name, one.checks) for one in found]))
+            compared.append(Comparison([(one.name, one.checks) for one in found]))
         wholes += found
-    text = "\n\n".join([markdown(wholes, titles), *compared])
+    text = "\n\n".join([markdown(wholes, titles), *(one.markdown() for one in compared)])
     Console(width=200, highlight=False, markup=False, soft_wrap=True).print(text)
-    sys.exit(any(not one.startswith("Identical") for one in compared))
+    sys.exit(any(one.rows for one in compared))
 
 
 if __name__ == "__main__":
