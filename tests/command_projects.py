@@ -144,9 +144,9 @@ def eventually(condition: Callable[[], object], *, seconds: float = 60.0, what: 
 
 
 @contextlib.contextmanager
-def up(project: Project) -> Iterator[subprocess.Popen[str]]:
+def up(project: Project, *, backend: str = "process") -> Iterator[subprocess.Popen[str]]:
     """A running `ackrep up`; stopped with Ctrl-C at the end if it still runs."""
-    process = project.start("up", "--backend", "process", "--json")
+    process = project.start("up", "--backend", backend, "--json")
     assert process.stdout is not None
     try:
         assert process.stdout.readline(), process.communicate()  # said once it is up

@@ -10,6 +10,7 @@ from cli.context import Context, interruptible, pass_context, until
 from cli.options import backend_options, server_options, shared_options
 from cli.progress import follow_runs
 from cli.screen import Screen
+from services.errors import PreconditionError
 
 _INTERRUPTED = 130
 
@@ -117,20 +118,26 @@ async def _cancel(client: Client, trial: promotion_pb2.Trial) -> None:
 @server_options
 @shared_options
 @pass_context
-def promote(context: Context, *, trial: str, force: bool, reason: str) -> None:
+def promote(context: Context, *, trial: str, force: bool, reason: str) -> int:
     """Put the image that was tried in use: every check that starts from now on runs in it.
 
     TRIAL is the id of a trial, or its last digits; NAME@REF means the newest trial of that image.
-    Refused while the trial runs, and where it turns successes into failures, unless forced.
+    Refused while the trial runs, and where it turns successes into failures, unless forced: exits
+    with 1 then.
     """
     if force and not reason.strip():
         raise click.UsageError("to force a promotion, say why: --reason TEXT")
 
-    async def work(client: Client) -> None:
+    async def work(client: Client) -> int:
         name = await trials.named(client, trial)
-        _say(await trials.promote(client, name, force=force, reason=reason), context)
+        try:
+            _say(await trials.promote(client, name, force=force, reason=reason), context)
+        except PreconditionError as error:
+            context.screen.err.print(Text(f"refused: {error.message}", "bold red"), soft_wrap=True)
+            return 1
+        return 0
 
-    context.run(work)
+    return context.run(work)
 
 
 @click.command()
