@@ -102,6 +102,8 @@ def response_of(failure: Exception) -> Response:
         headers["allow"] = failure.allow
     if http_status == HTTP_STATUS["UNAVAILABLE"]:
         headers["retry-after"] = "1"
+    if isinstance(failure, errors.Error) and (wait := failure.facts.get(errors.RETRY_SECONDS)):
+        headers["retry-after"] = wait
     return Response(
         json.dumps(body, ensure_ascii=False).encode(),
         status_code=http_status,

@@ -11,11 +11,13 @@ from google.protobuf.message_factory import GetMessageClass
 from ackrep.catalog.v1 import catalog_pb2, content_pb2, ontology_pb2, search_pb2
 from ackrep.runner.v1 import document_pb2, environment_pb2, runner_pb2
 from ackrep.scheduler.v1 import (
+    bisection_pb2,
     comparison_pb2,
     explanation_pb2,
     history_pb2,
     promotion_pb2,
     queue_pb2,
+    schedule_pb2,
     scheduler_pb2,
 )
 from gateway import paths
@@ -33,6 +35,8 @@ SERVICES: dict[str, Sequence[ServiceDescriptor]] = {
         promotion_pb2.DESCRIPTOR.services_by_name["PromotionService"],
         explanation_pb2.DESCRIPTOR.services_by_name["ExplanationService"],
         queue_pb2.DESCRIPTOR.services_by_name["QueueService"],
+        schedule_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
+        bisection_pb2.DESCRIPTOR.services_by_name["BisectionService"],
         history_pb2.DESCRIPTOR.services_by_name["HistoryService"],
     ),
     "runner": (

@@ -105,6 +105,10 @@ class UnauthenticatedError(Error):
     reason = "TOKEN_REQUIRED"
 
 
+RETRY_SECONDS = "retry_seconds"
+"""Fact of an error that says when to try again, in whole seconds."""
+
+
 class ResourceExhaustedError(Error):
     """A bound is reached: queue, message size, or disk. Trying later may help."""
 

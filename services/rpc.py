@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -43,14 +42,19 @@ _OPEN_METHODS = ("/grpc.health.v1.Health/",)
 
 
 def status_of(error: errors.Error) -> status_pb2.Status:
-    """Describes an error as `google.rpc.Status` with exactly one `ErrorInfo` (AIP-193)."""
-    detail = AnyMessage()
-    detail.Pack(
+    """Describes an error as `google.rpc.Status` with exactly one `ErrorInfo` (AIP-193).
+
+    One that says when to try again (`retry_seconds`) has a `RetryInfo` beside it.
+    """
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=error.message)
+    status.details.add().Pack(
         error_details_pb2.ErrorInfo(reason=error.reason, domain=errors.DOMAIN, metadata=error.facts)
     )
-    return status_pb2.Status(
-        code=code_pb2.Code.Value(error.code), message=error.message, details=[detail]
-    )
+    if seconds := error.facts.get(errors.RETRY_SECONDS):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromSeconds(int(seconds))
+        status.details.add().Pack(retry)
+    return status
 
 
 def error_of(failure: grpc.aio.AioRpcError) -> errors.Error:

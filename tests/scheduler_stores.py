@@ -109,3 +109,53 @@ async def finish(store: Store, check: Check, *, attempt: int = 1, **fields: obje
 def without_change(check: Check) -> Check:
     """The check with no number of a change, as it was before it was stored."""
     return dataclasses.replace(check, change=0)
+
+
+async def finished_after(
+    store: Store, entity: str, *, seconds: float, verdict: Verdict = Verdict.SUCCESS
+) -> Check:
+    """A check that ran for so long."""
+    check, _ = await store.checks.create(
+        dataclasses.replace(a_check(entity), inputs_digest=new_id())
+    )
+    await claim(store, check)
+    await store.checks.update(check.id, partial(machine.start, attempt=1, now=NOW))
+    finish = partial(
+        machine.finish,
+        attempt=1,
+        result=Result(verdict=verdict),
+        last_sequence=0,
+        now=NOW + timedelta(seconds=seconds),
+        retries=RETRIES,
+    )
+    return (await store.checks.update(check.id, finish)).after
+
+
+async def given_up(store: Store, entity: str, *, reported: bool) -> Check:
+    """A check that was given up: its runner was lost each time, or reported once."""
+    check, _ = await store.checks.create(
+        dataclasses.replace(a_check(entity), inputs_digest=f"inputs of {entity}")
+    )
+    for attempt in range(1, RETRIES.attempts + 1):
+        later = partial(machine.claim, runner="one", incarnation="first", claim_id=new_id())
+        await store.checks.update(
+            check.id, partial(later, now=NOW + timedelta(hours=1), lease_for=SECOND)
+        )
+        if reported and attempt == 1:
+            result = Result(verdict=Verdict.INFRASTRUCTURE_ERROR, message="no image")
+            end = partial(machine.finish, result=result, last_sequence=0)
+        else:
+            end = partial(machine.lose, reason="the runner was not heard of for 10 s")
+        check = (
+            await store.checks.update(
+                check.id, partial(end, attempt=attempt, now=NOW, retries=RETRIES)
+            )
+        ).after
+    assert check.result is not None
+    assert Verdict.INFRASTRUCTURE_ERROR is check.result.verdict
+    return check
+
+
+async def a_killer(store: Store, entity: str) -> Check:
+    """A check that was given up as it lost its runner each time."""
+    return await given_up(store, entity, reported=False)

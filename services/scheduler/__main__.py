@@ -10,6 +10,7 @@ from importlib.metadata import version
 import grpc
 
 from ackrep.scheduler.v1 import (
+    bisection_pb2_grpc,
     comparison_pb2_grpc,
     dispatch_pb2_grpc,
     explanation_pb2_grpc,
@@ -17,6 +18,7 @@ from ackrep.scheduler.v1 import (
     maintenance_pb2_grpc,
     promotion_pb2_grpc,
     queue_pb2_grpc,
+    schedule_pb2_grpc,
     scheduler_pb2_grpc,
 )
 from services import lifetime, logs, rpc
@@ -25,7 +27,10 @@ from services.scheduler.artefacts import FileArtefacts
 from services.scheduler.backup.creation import Backup
 from services.scheduler.backup.snapshots import snapshot_of
 from services.scheduler.bells import Bells
+from services.scheduler.bisecting import Bisecting
 from services.scheduler.catalog import GrpcCatalog
+from services.scheduler.catalog_changes import GrpcChanges
+from services.scheduler.catalog_past import GrpcPast
 from services.scheduler.comparing import Comparing
 from services.scheduler.creating import Creating
 from services.scheduler.dispatch import Dispatch
@@ -35,9 +40,13 @@ from services.scheduler.jobs import NatsBroker
 from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
 from services.scheduler.messages import announce
 from services.scheduler.pauses import Pauses
+from services.scheduler.placing import Placing
 from services.scheduler.promotions import Promotions, image_in_use
 from services.scheduler.queueing import Queueing
 from services.scheduler.retention import ExplainedArtefacts, Sweeper
+from services.scheduler.scheduling import Firing, Scheduling
+from services.scheduler.selecting import Selecting
+from services.scheduler.servicer.bisections import BisectionServicer
 from services.scheduler.servicer.comparison import ComparisonServicer
 from services.scheduler.servicer.dispatch import DispatchServicer
 from services.scheduler.servicer.explanation import ExplanationServicer
@@ -46,6 +55,7 @@ from services.scheduler.servicer.maintenance import MaintenanceServicer
 from services.scheduler.servicer.promotion import PromotionServicer
 from services.scheduler.servicer.queue import QueueServicer
 from services.scheduler.servicer.scheduler import SchedulerServicer
+from services.scheduler.servicer.schedules import ScheduleServicer
 from services.scheduler.settings import Settings
 from services.scheduler.sql import Database, sql_store
 from services.scheduler.sql.history import SqlHistory
@@ -58,6 +68,8 @@ log = logging.getLogger(__name__)
 _SERVICES = (
     "ackrep.scheduler.v1.SchedulerService",
     "ackrep.scheduler.v1.QueueService",
+    "ackrep.scheduler.v1.ScheduleService",
+    "ackrep.scheduler.v1.BisectionService",
     "ackrep.scheduler.v1.ComparisonService",
     "ackrep.scheduler.v1.PromotionService",
     "ackrep.scheduler.v1.MaintenanceService",
@@ -103,6 +115,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             on_connected=bells.connected,
         )
         catalog = GrpcCatalog(channel)
+        changes = GrpcChanges(channel)
         scheduler = Scheduler(
             store=store,
             creating=Creating(
@@ -115,10 +128,22 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 pool=settings.pool,
                 runner_memory=runner_memory,
             ),
+            selecting=Selecting(store=store, catalog=catalog, changes=changes),
+            placing=Placing(store=store, pool=settings.pool, limit=settings.waiting_limit),
             catalog=catalog,
             bells=bells,
             clock=_now,
             runner_memory=runner_memory,
+        )
+        firing = Firing(
+            schedules=store.schedules, changes=changes, store=store, running=scheduler, clock=_now
+        )
+        bisecting = Bisecting(
+            store=store,
+            past=GrpcPast(channel),
+            checking=scheduler,
+            changes=bells.changes,
+            clock=_now,
         )
         pauses = Pauses(store=store, clock=_now)
         queueing = Queueing(
@@ -182,6 +207,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             queue_pb2_grpc.add_QueueServiceServicer_to_server(
                 QueueServicer(queueing=queueing, pool=settings.pool), server
             )
+            schedule_pb2_grpc.add_ScheduleServiceServicer_to_server(
+                ScheduleServicer(
+                    scheduling=Scheduling(schedules=store.schedules, changes=changes, clock=_now)
+                ),
+                server,
+            )
+            bisection_pb2_grpc.add_BisectionServiceServicer_to_server(
+                BisectionServicer(bisecting=bisecting), server
+            )
             history_pb2_grpc.add_HistoryServiceServicer_to_server(
                 HistoryServicer(retrospect), server
             )
@@ -209,6 +243,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 forever(dispatcher.run_once, bell=bells.queue, name="dispatcher"),
                 reconciler.run(every=settings.reconcile_seconds),
                 sweeper.run(every=settings.retention_every_seconds),
+                firing.run(),
+                bisecting.run(),
             )
         )
         await stack.enter_async_context(

@@ -26,10 +26,15 @@ from services.scheduler.domain.listing import (
     parse_filter,
 )
 from services.scheduler.domain.names import new_id
+from services.scheduler.domain.ordering import Priority
+from services.scheduler.domain.selection import Selection
 from services.scheduler.input_ports import Catalog
+from services.scheduler.placing import Placing
 from services.scheduler.ports import Clock, Store
+from services.scheduler.selecting import Selecting
 
 _LONGEST_REQUEST_ID = 64
+_LONGEST_REQUESTER = 128
 
 
 class Scheduler:
@@ -40,6 +45,8 @@ class Scheduler:
         *,
         store: Store,
         creating: Creating,
+        selecting: Selecting,
+        placing: Placing,
         catalog: Catalog,
         bells: Bells,
         clock: Clock,
@@ -47,6 +54,8 @@ class Scheduler:
     ) -> None:
         self._store = store
         self._creating = creating
+        self._selecting = selecting
+        self._placing = placing
         self._catalog = catalog
         self._bells = bells
         self._clock = clock
@@ -60,6 +69,8 @@ class Scheduler:
         environment: str = "",
         request_id: str = "",
         force: bool = False,
+        requester: str = "",
+        priority: Priority | None = None,
     ) -> Check:
         """Creates a check of an entity (key), or gives the equal active one.
 
@@ -68,10 +79,14 @@ class Scheduler:
         Raises:
             NotFoundError: Unknown entity or revision.
             NotCheckableError: It cannot be checked; the message says why.
+            ResourceExhaustedError: Too many checks wait.
         """
-        _require_short(request_id)
+        _require_short(request_id, requester)
         wanted = await self._creating.check(
             entity=entity, revision=revision, environment=environment, force=force
+        )
+        wanted = await self._placing.quarantined(
+            await self._placing.single(wanted, requester=requester, priority=priority)
         )
         check, created = await self._store.checks.create(wanted, request_id=request_id)
         if created:
@@ -85,11 +100,14 @@ class Scheduler:
         title: str = "",
         revision: str = "",
         entities: Sequence[str] = (),
+        selection: Selection | None = None,
         environment: str = "",
         request_id: str = "",
         force: bool = False,
+        requester: str = "",
+        priority: Priority | None = None,
     ) -> RunSummary:
-        """Creates a run with one check for each entity (key), or for each checkable one.
+        """Creates a run with one check for each selected entity.
 
         An entity whose closure does not exist, as its metadata refer to something that is not
         there, gets a check that is finished from the beginning: a script error, with the
@@ -99,14 +117,16 @@ class Scheduler:
         Raises:
             NotFoundError: Unknown entity or revision.
             InvalidArgumentError: Nothing is selected.
+            ResourceExhaustedError: Too many checks wait.
         """
-        _require_short(request_id)
+        _require_short(request_id, requester)
         tree, commit = await self._catalog.revision(revision)
-        keys = list(dict.fromkeys(entities)) or await self._catalog.checkable(revision=tree)
-        if not keys:
-            raise InvalidArgumentError("the data repository holds nothing that can be checked")
+        wanted = selection or Selection(entities=tuple(entities))
+        keys = await self._selecting.keys(wanted, revision=tree)
         run = Run(id=new_id(), title=title, revision=tree, commit=commit, create_time=self._clock())
         checks = await self._creating.of_run(run, keys, environment=environment, force=force)
+        placed = await self._placing.of_run(checks, requester=requester, priority=priority)
+        checks = [await self._placing.quarantined(check) for check in placed]
         summary, created = await self._store.runs.create(run, checks, request_id=request_id)
         if created:
             self._bells.queue.ring()
@@ -165,6 +185,17 @@ class Scheduler:
             self._bells.queue.ring()
         return change.after
 
+    async def cancel_run(self, run: str) -> RunSummary:
+        """Stops the unfinished checks that were created for a run; shared ones go on."""
+        await self._store.runs.get(run)
+        after = 0
+        while page := await self._store.runs.changes(run, after=after, limit=500):
+            for check in page:
+                if not check.finished and check.run == run:
+                    await self.cancel_check(check.id)
+            after = page[-1].change
+        return await self._store.runs.get(run)
+
     async def get_run(self, run: str) -> RunSummary:
         """Gets a run by its id."""
         return await self._store.runs.get(run)
@@ -215,8 +246,10 @@ def _fitting(checks: list[Check]) -> list[Check]:
     return checks
 
 
-def _require_short(request_id: str) -> None:
-    if len(request_id) > _LONGEST_REQUEST_ID:
-        raise InvalidArgumentError(
-            f"request_id has more than {_LONGEST_REQUEST_ID} characters", field="request_id"
-        )
+def _require_short(request_id: str, requester: str) -> None:
+    for text, field, longest in (
+        (request_id, "request_id", _LONGEST_REQUEST_ID),
+        (requester, "requester", _LONGEST_REQUESTER),
+    ):
+        if len(text) > longest:
+            raise InvalidArgumentError(f"{field} has more than {longest} characters", field=field)

@@ -2,18 +2,23 @@
 
 import dataclasses
 from collections.abc import AsyncIterator
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from services.scheduler.domain import machine
-from services.scheduler.domain.check import Check, Result, Verdict
-from services.scheduler.domain.names import new_id
+from services.scheduler.domain.check import Verdict
 from services.scheduler.domain.queue import Pause, QueueLine, Standing
 from services.scheduler.ports import Store
-from tests.scheduler_stores import KINDS, NOW, RETRIES, SECOND, a_check, claim, empty_store
+from tests.scheduler_stores import (
+    KINDS,
+    NOW,
+    SECOND,
+    a_check,
+    claim,
+    empty_store,
+    finished_after,
+    given_up,
+)
 
 
 @pytest.fixture(params=KINDS)
@@ -21,23 +26,6 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """An empty store of each kind."""
     async with empty_store(request, folder=tmp_path) as opened:
         yield opened
-
-
-async def _ran(store: Store, entity: str, *, seconds: float, verdict: Verdict) -> Check:
-    check, _ = await store.checks.create(
-        dataclasses.replace(a_check(entity), inputs_digest=new_id())
-    )
-    await claim(store, check)
-    await store.checks.update(check.id, partial(machine.start, attempt=1, now=NOW))
-    finish = partial(
-        machine.finish,
-        attempt=1,
-        result=Result(verdict=verdict),
-        last_sequence=0,
-        now=NOW + timedelta(seconds=seconds),
-        retries=RETRIES,
-    )
-    return (await store.checks.update(check.id, finish)).after
 
 
 async def test_within_a_priority_the_lowest_rank_goes_first(store: Store) -> None:
@@ -76,9 +64,9 @@ async def test_where_a_newcomer_joins(store: Store) -> None:
 async def test_run_times_are_those_of_checks_that_ended_by_themselves(store: Store) -> None:
     """The newest first, no more than asked for; what was killed says nothing."""
     for seconds in (1.0, 2.0, 3.0):
-        await _ran(store, "AAAAA", seconds=seconds, verdict=Verdict.SUCCESS)
-    await _ran(store, "BBBBB", seconds=300.0, verdict=Verdict.TIMED_OUT)
-    await _ran(store, "CCCCC", seconds=0.5, verdict=Verdict.SCRIPT_ERROR)
+        await finished_after(store, "AAAAA", seconds=seconds, verdict=Verdict.SUCCESS)
+    await finished_after(store, "BBBBB", seconds=300.0, verdict=Verdict.TIMED_OUT)
+    await finished_after(store, "CCCCC", seconds=0.5, verdict=Verdict.SCRIPT_ERROR)
     found = await store.policy.run_times(["AAAAA", "BBBBB", "CCCCC", "DDDDD"], limit=2)
     assert {"AAAAA": [3.0, 2.0], "CCCCC": [0.5]} == found
     assert {} == await store.policy.run_times([], limit=2)
@@ -93,7 +81,7 @@ async def test_lines_of_the_queue(store: Store) -> None:
     await store.checks.create(late)
     running, _ = await store.checks.create(a_check("CCCCC"))
     await claim(store, running)
-    await _ran(store, "DDDDD", seconds=1.0, verdict=Verdict.SUCCESS)
+    await finished_after(store, "DDDDD", seconds=1.0, verdict=Verdict.SUCCESS)
     jobs = await store.queue.waiting(now=NOW, window=lambda *_: 1)
     await store.queue.mark_published([dataclasses.replace(jobs[0], sequence=1)], now=NOW)
     line = QueueLine(
@@ -122,35 +110,11 @@ async def test_pauses(store: Store) -> None:
     assert [one] == await store.policy.pauses()
 
 
-async def _given_up(store: Store, entity: str, *, reported: bool) -> Check:
-    check, _ = await store.checks.create(
-        dataclasses.replace(a_check(entity), inputs_digest=f"inputs of {entity}")
-    )
-    for attempt in range(1, RETRIES.attempts + 1):
-        later = partial(machine.claim, runner="one", incarnation="first", claim_id=new_id())
-        await store.checks.update(
-            check.id, partial(later, now=NOW + timedelta(hours=1), lease_for=SECOND)
-        )
-        if reported and attempt == 1:
-            result = Result(verdict=Verdict.INFRASTRUCTURE_ERROR, message="no image")
-            end = partial(machine.finish, result=result, last_sequence=0)
-        else:
-            end = partial(machine.lose, reason="the runner was not heard of for 10 s")
-        check = (
-            await store.checks.update(
-                check.id, partial(end, attempt=attempt, now=NOW, retries=RETRIES)
-            )
-        ).after
-    assert check.result is not None
-    assert Verdict.INFRASTRUCTURE_ERROR is check.result.verdict
-    return check
-
-
 async def test_dead_letters_until_they_are_replayed(store: Store) -> None:
     """What was given up is listed, newest first, until a new check stands for it."""
-    first = await _given_up(store, "AAAAA", reported=False)
-    second = await _given_up(store, "BBBBB", reported=True)
-    await _ran(store, "CCCCC", seconds=1.0, verdict=Verdict.SUCCESS)
+    first = await given_up(store, "AAAAA", reported=False)
+    second = await given_up(store, "BBBBB", reported=True)
+    await finished_after(store, "CCCCC", seconds=1.0, verdict=Verdict.SUCCESS)
     letters = store.dead_letters
     assert [second.id, first.id] == [c.id for c in await letters.list_page(limit=9, before="")]
     assert [first.id] == [c.id for c in await letters.list_page(limit=9, before=second.id)]
@@ -165,8 +129,8 @@ async def test_dead_letters_until_they_are_replayed(store: Store) -> None:
 
 async def test_inputs_that_kill_runners(store: Store) -> None:
     """Only inputs whose every attempt lost its runner are known as such, until replayed."""
-    killer = await _given_up(store, "AAAAA", reported=False)
-    await _given_up(store, "BBBBB", reported=True)
+    killer = await given_up(store, "AAAAA", reported=False)
+    await given_up(store, "BBBBB", reported=True)
     found = await store.dead_letters.killer("inputs of AAAAA")
     assert killer.id == (found.id if found else "")
     assert await store.dead_letters.killer("inputs of BBBBB") is None

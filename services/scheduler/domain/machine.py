@@ -247,6 +247,13 @@ def broken(check: Check, *, message: str, now: datetime) -> Check:
     return _ended(check, result=Result(verdict=Verdict.SCRIPT_ERROR, message=message), now=now)
 
 
+def given_up(check: Check, *, message: str, now: datetime) -> Check:
+    """Finishes a check that is not to be tried, as what it asks for has cost too much already."""
+    return _ended(
+        check, result=Result(verdict=Verdict.INFRASTRUCTURE_ERROR, message=message), now=now
+    )
+
+
 def reused(check: Check, *, origin: Check, now: datetime) -> Check:
     """Finishes a check that need not run, with the result of one that ran with equal inputs."""
     if origin.result is None:

@@ -17,6 +17,7 @@ from services.scheduler.domain.names import (
     run_id,
 )
 from services.scheduler.domain.promotion import read_candidate
+from services.scheduler.domain.selection import Selection
 from services.scheduler.messages import (
     check_message,
     entity_verdict_message,
@@ -25,6 +26,7 @@ from services.scheduler.messages import (
     verdict_of,
 )
 from services.scheduler.ports import Artefacts, Store
+from services.scheduler.selecting import NEWEST
 from services.scheduler.watch import Watch
 
 
@@ -48,6 +50,7 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
             environment=_environment(request.environment),
             request_id=request.request_id,
             force=request.force,
+            requester=request.requester,
         )
         return check_message(check)
 
@@ -104,12 +107,23 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
         summary = await self._scheduler.create_run(
             title=request.title,
             revision=request.revision.removeprefix("revisions/"),
-            entities=[entity_key(name) for name in request.entities],
+            selection=Selection(
+                entities=tuple(entity_key(name) for name in request.entities),
+                filter=request.filter,
+                affected_since=request.affected_since.removeprefix("revisions/"),
+                failed_in=_run(request.failed_in),
+            ),
             environment=_environment(request.environment),
             request_id=request.request_id,
             force=request.force,
+            requester=request.requester,
         )
         return run_message(summary)
+
+    async def CancelRun(
+        self, request: scheduler_pb2.CancelRunRequest, context: Any
+    ) -> check_pb2.Run:
+        return run_message(await self._scheduler.cancel_run(run_id(request.name)))
 
     async def GetRun(self, request: scheduler_pb2.GetRunRequest, context: Any) -> check_pb2.Run:
         return run_message(await self._scheduler.get_run(run_id(request.name)))
@@ -166,3 +180,9 @@ def _environment(name: str) -> str:
         return ""
     plain, reference = environment_image(name)
     return read_candidate(plain, reference).name if reference else plain
+
+
+def _run(name: str) -> str:
+    if not name:
+        return ""
+    return NEWEST if name == f"runs/{NEWEST}" else run_id(name)
