@@ -43,6 +43,8 @@ class FileArtefacts:
         self._clock = clock
         for inner in (self._incoming, self._removing):
             inner.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            pass
         for leftover in self._incoming.iterdir():  # of a process that was killed
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - leftover.stat().st_mtime > _ABANDONED:
@@ -140,14 +142,26 @@ class FileArtefacts:
                         sha256=entry.name, size=found.st_size, last_asked=found.st_mtime
                     )
 
-    def _remove(self, digests: Sequence[str], unused_since: float) -> list[str]:
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Says whether no process copies or removes files, and none begins to meanwhile.
+
+        What a process left that ended while it removed a file is put back first.
+        """
         with (self._folder / "removing.lock").open("ab") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # somebody copies the files, or removes some too
-                return []
-            for interrupted in self._removing.iterdir():  # by the end of a process
+            except BlockingIOError:
+                yield False
+                return
+            for interrupted in self._removing.iterdir():
                 interrupted.replace(self._path(interrupted.name))
+            yield True
+
+    def _remove(self, digests: Sequence[str], unused_since: float) -> list[str]:
+        with self._alone() as alone:
+            if not alone:
+                return []
             return [digest for digest in digests if self._remove_one(digest, unused_since)]
 
     def _remove_one(self, digest: str, unused_since: float) -> bool:
