@@ -103,7 +103,7 @@ class FileArtefacts:
 
     @contextlib.asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
-        with (self._folder / "removing.lock").open("ab") as lock:
+        with _opened(self._removing) as lock:
             # A batch that is being removed takes no longer than a moment.
             await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_SH)
             yield
@@ -148,7 +148,7 @@ class FileArtefacts:
 
         What a process left that ended while it removed a file is put back first.
         """
-        with (self._folder / "removing.lock").open("ab") as lock:
+        with _opened(self._removing) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -205,8 +205,15 @@ def _keep(path: Path, rest: bytes, final: Path, now: float) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    with _opened(folder) as descriptor:
+        os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Opens a folder itself; what is locked by it is free again after the block."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
