@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from services.errors import InvalidArgumentError
 
+WARM_SETTING: Final = "ACKREP_RUNNER_WARM"
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 120.0
 
@@ -25,12 +26,10 @@ class Warmth:
         """Reads `MIN` or `MIN-MAX`. Raises InvalidArgumentError."""
         low, dash, high = text.partition("-")
         if not low.isdecimal() or (dash and not high.isdecimal()):
-            raise InvalidArgumentError(f"{text!r} is neither MIN nor MIN-MAX, in whole numbers")
+            raise InvalidArgumentError("its bounds are neither MIN nor MIN-MAX, in whole numbers")
         minimum, maximum = int(low), int(high or 0)
         if dash and maximum < max(1, minimum):
-            raise InvalidArgumentError(
-                f"{text!r}: at most {maximum} is less than at least {max(1, minimum)}"
-            )
+            raise InvalidArgumentError(f"at most {maximum} is less than at least {max(1, minimum)}")
         return cls(minimum=minimum, maximum=maximum)
 
 
@@ -44,14 +43,14 @@ def parse_warm(entries: Iterable[str]) -> dict[str, Warmth]:
         name, colon, bounds = (part.strip() for part in entry.partition(":"))
         if not name or (colon and not bounds):
             raise InvalidArgumentError(
-                f"{entry!r} is no environment to keep warm: write name, name:MIN or name:MIN-MAX"
+                f"{WARM_SETTING}: {entry!r} is none of name, name:MIN and name:MIN-MAX"
             )
         if name in found:
-            raise InvalidArgumentError(f"{entry!r}: {name} is there twice")
+            raise InvalidArgumentError(f"{WARM_SETTING}: {name} is there twice")
         try:
             found[name] = Warmth.parse(bounds) if colon else Warmth(minimum=1)
         except InvalidArgumentError as error:
-            raise InvalidArgumentError(f"{entry!r}: {error.message}") from error
+            raise InvalidArgumentError(f"{WARM_SETTING}: {entry!r}: {error.message}") from error
     return found
 
 
@@ -79,7 +78,7 @@ class PoolPolicy:
         wanted = sum(warmth.minimum for warmth in self.warm.values())
         if wanted > self.total:
             raise InvalidArgumentError(
-                f"{wanted} workplaces are to be kept warm (ACKREP_RUNNER_WARM), but there may be "
+                f"{wanted} workplaces are to be kept warm ({WARM_SETTING}), but there may be "
                 f"{self.total}: ACKREP_RUNNER_SLOTS and ACKREP_RUNNER_SPARE together"
             )
 

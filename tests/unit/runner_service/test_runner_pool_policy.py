@@ -48,13 +48,13 @@ def test_a_name_alone_is_one_workplace() -> None:
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        (["a:x"], "'a:x': 'x' is neither MIN nor MIN-MAX"),
+        (["a:x"], "ACKREP_RUNNER_WARM: 'a:x': its bounds are neither MIN nor MIN-MAX"),
         (["a:1-"], "neither MIN nor MIN-MAX"),
         (["a:-1"], "neither MIN nor MIN-MAX"),
         (["a:3-2"], "at most 2 is less than at least 3"),
         (["a:0-0"], "at most 0 is less than at least 1"),
-        (["a:"], "write name, name:MIN or name:MIN-MAX"),
-        ([":1"], "write name, name:MIN or name:MIN-MAX"),
+        (["a:"], "'a:' is none of name, name:MIN and name:MIN-MAX"),
+        ([":1"], "':1' is none of name, name:MIN and name:MIN-MAX"),
         (["a:1", "a"], "a is there twice"),
     ],
 )
