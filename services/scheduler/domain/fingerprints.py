@@ -33,7 +33,8 @@ _MESSAGE_CHARACTERS = 1000
 _QUOTES = str.maketrans('‘’‚‛“”„`´"', "''''''''''")  # noqa: RUF001  # what programs print
 _REMARK = re.compile(r"\s*\((?:[^()]*/[^()]*|unknown location)\)")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b")
-_DIGEST = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}(?:-[0-9a-f]{4,}){0,4}\b")
+_UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
+_DIGEST = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b")
 _TEMPORARY = re.compile(r"\btmp(?=\w*[\d_])\w{4,}")
 _PATH = re.compile(r"(?<![\w'])'?((?:[A-Za-z]:)?[\w.+@%~<>-]*(?:[/\\][\w.+@%~<>-]+)+[/\\]?)'?")
 _NUMBER = re.compile(
@@ -130,8 +131,9 @@ def normalised(text: str, *, entity: str = "", folder: str = "") -> str:
     for name, stands_for in ((entity, "<entity>"), (folder, "<folder>")):
         if name:
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", stands_for, text)
-    text = _DIGEST.sub("#", _ADDRESS.sub("#", text))
-    text = _NUMBERS.sub("#", _NUMBER.sub("#", text))
+    # Numbers before digests: a long fraction looks like one.
+    for pattern in (_UUID, _ADDRESS, _NUMBER, _DIGEST, _NUMBERS):
+        text = pattern.sub("#", text)
     return " ".join(text.split())
 
 
