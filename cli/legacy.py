@@ -14,11 +14,14 @@ class Spelling:
     """Command and options; `{}` stands for the old option's value."""
     takes_value: bool = False
     """True if a value follows the old option."""
+    runs: bool = False
+    """True if what follows the value is a line for the shell."""
 
 
 _CHECK = Spelling(("check", "{}"), takes_value=True)
 _CHECK_IN_DOCKER = Spelling(("check", "--backend", "docker", "{}"), takes_value=True)
 _ALL_PDFS = Spelling(("pdf", "--all"))
+_SHELL = Spelling(("env", "shell", "{}"), takes_value=True, runs=True)
 _LOAD = Spelling(("--repository", "{}", "sync"), takes_value=True)
 
 SPELLINGS = {
@@ -30,6 +33,9 @@ SPELLINGS = {
     "-l": _LOAD,
     "--load-repo-to-db": _LOAD,
     "--key": Spelling(("key", "--with-label")),
+    "-rie": _SHELL,
+    "--run-interactive-environment": _SHELL,
+    "--jupyter": Spelling(("env", "jupyter", "{}"), takes_value=True),
     "-p": Spelling(("env", "pull", "--all")),
     "--pull-and-show-envs": Spelling(("env", "pull", "--all")),
     "--show-entity-info": Spelling(("show", "{}"), takes_value=True),
@@ -41,9 +47,9 @@ SPELLINGS = {
 }
 
 _LATER = {
-    "-e", "--extend", "-n", "--new", "-rie", "--run-interactive-environment",
+    "-e", "--extend", "-n", "--new",
     "--get-metadata-abs-path-from-key",
-    "--get-metadata-rel-path-from-key", "--prepare-script", "--jupyter", "--bootstrap-db",
+    "--get-metadata-rel-path-from-key", "--prepare-script", "--bootstrap-db",
     "--start-workers",
 }  # fmt: skip
 
@@ -80,6 +86,9 @@ def translate(arguments: Sequence[str]) -> list[str]:
             elif not values:
                 raise click.UsageError(f"{name} wants a value")
             command = [part.format(*values) if part == "{}" else part for part in spelling.command]
+            if spelling.runs and after:
+                command += ["--", "/bin/bash", "-c", " ".join(after)]
+                after = []
             return [*before, *command, *(one for one in after if one not in _IGNORED)]
         elif name in _VALUED and not joined:
             before += rest[:2]

@@ -17,6 +17,10 @@ SPELLINGS = [
     ("--key", "key --with-label"),
     ("--show-entity-info UXMFA", "show UXMFA"),
     ("--check-all-entities", "check --all"),
+    ("-rie YJBOX", "env shell YJBOX"),
+    ("--run-interactive-environment YJBOX", "env shell YJBOX"),
+    ("-C data -rie YJBOX ls", "-C data env shell YJBOX -- /bin/bash -c ls"),
+    ("--jupyter YJBOX", "env jupyter YJBOX"),
     ("--check-all-entities -ut", "check --all"),
     ("--log 10 -c UXMFA", "check UXMFA"),
     ("-C data -c UXMFA", "-C data check UXMFA"),
@@ -28,6 +32,12 @@ SPELLINGS = [
 def test_translated(old: str, new: str) -> None:
     """An old spelling means the same as today's."""
     assert translate(old.split()) == new.split()
+
+
+def test_words_after_an_environment_are_one_line_of_its_shell() -> None:
+    """As in 2022: `-rie KEY "cd ..; ls"`."""
+    expected = ["env", "shell", "YJBOX", "--", "/bin/bash", "-c", "cd ..; ls"]
+    assert expected == translate(["-rie", "YJBOX", "cd ..; ls"])
 
 
 @pytest.mark.parametrize(
