@@ -16,6 +16,8 @@ SPELLINGS = [
     ("--load-repo-to-db .", "--repository . sync"),
     ("--key", "key --with-label"),
     ("--show-entity-info UXMFA", "show UXMFA"),
+    ("-p", "env pull --all"),
+    ("--pull-and-show-envs", "env pull --all"),
     ("--check-all-entities", "check --all"),
     ("-rie YJBOX", "env shell YJBOX"),
     ("--run-interactive-environment YJBOX", "env shell YJBOX"),

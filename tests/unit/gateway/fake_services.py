@@ -50,6 +50,29 @@ class FakeRunner(
             environment=environment_pb2.Environment(name=request.name, state="STATE_READY")  # type: ignore[arg-type]
         )
 
+    async def GetEnvironment(self, request: Any, context: Any) -> environment_pb2.Environment:
+        return environment_pb2.Environment(name=request.name, state="STATE_READY")  # type: ignore[arg-type]
+
+    async def BuildEnvironment(
+        self, request: Any, context: Any
+    ) -> AsyncIterator[environment_pb2.BuildEnvironmentResponse]:
+        yield environment_pb2.BuildEnvironmentResponse(message="Step 1/2 : FROM debian")
+
+    async def PullEnvironment(
+        self, request: Any, context: Any
+    ) -> AsyncIterator[environment_pb2.PullEnvironmentResponse]:
+        yield environment_pb2.PullEnvironmentResponse(message="pulling", fraction=0.5)
+
+    async def PushEnvironment(
+        self, request: Any, context: Any
+    ) -> AsyncIterator[environment_pb2.PushEnvironmentResponse]:
+        yield environment_pb2.PushEnvironmentResponse(message="pushing", fraction=0.5)
+
+    async def VerifyEnvironment(
+        self, request: Any, context: Any
+    ) -> environment_pb2.VerifyEnvironmentResponse:
+        return environment_pb2.VerifyEnvironmentResponse(digest="sha256:1")
+
     async def DrainRunner(self, request: Any, context: Any) -> runner_pb2.Runner:
         return runner_pb2.Runner(name=request.name, draining=True)
 

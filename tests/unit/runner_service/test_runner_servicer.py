@@ -113,6 +113,64 @@ async def test_what_cannot_be_prepared(tmp_path: Path, name: str, code: grpc.Sta
         assert code == caught.value.code()
 
 
+async def test_one_environment(tmp_path: Path) -> None:
+    """It is shown with its other names and pinned packages; unknown ones are not found."""
+    async with served(tmp_path) as (_, channel):
+        write_definition(
+            tmp_path / "environments",
+            "a_environment",
+            aliases=("b_environment",),
+            requirements="# two\nnumpy==2.0\nsympy==1.13 # why\n",
+        )
+        stub = environment_pb2_grpc.EnvironmentServiceStub(channel)
+        found = await stub.GetEnvironment(
+            environment_pb2.GetEnvironmentRequest(name="environments/b_environment")
+        )
+        assert ("environments/a_environment", ["b_environment"]) == (found.name, [*found.aliases])
+        assert ["numpy==2.0", "sympy==1.13"] == [*found.packages]
+        for name, code in (
+            ("environments/none_environment", grpc.StatusCode.NOT_FOUND),
+            ("environments/a_environment@1.0.0", grpc.StatusCode.NOT_FOUND),
+            ("environments/a_environment@not/a/tag", grpc.StatusCode.INVALID_ARGUMENT),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.GetEnvironment(environment_pb2.GetEnvironmentRequest(name=name))
+            assert code == caught.value.code()
+
+
+async def test_a_backend_without_images_says_so(tmp_path: Path) -> None:
+    """Building, pulling and publishing fail with the reason why there are no images."""
+    async with served(tmp_path) as (_, channel):
+        stub = environment_pb2_grpc.EnvironmentServiceStub(channel)
+        name = "environments/demo_environment"
+        for stream in (
+            stub.BuildEnvironment(environment_pb2.BuildEnvironmentRequest(name=name)),
+            stub.PullEnvironment(environment_pb2.PullEnvironmentRequest(name=name)),
+            stub.PushEnvironment(
+                environment_pb2.PushEnvironmentRequest(name=name, version="1.0.0")
+            ),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError, match="no images") as caught:
+                async for _ in stream:
+                    pass
+            assert grpc.StatusCode.FAILED_PRECONDITION == caught.value.code()
+
+
+async def test_a_verification_over_the_wire(tmp_path: Path) -> None:
+    """Findings come in order with how bad they are."""
+    async with served(tmp_path) as (_, channel):
+        stub = environment_pb2_grpc.EnvironmentServiceStub(channel)
+        found = await stub.VerifyEnvironment(
+            environment_pb2.VerifyEnvironmentRequest(name="environments/demo_environment")
+        )
+        assert ("sha256:1", "memory") == (found.digest, found.confinement)
+        severities = environment_pb2.VerifyEnvironmentResponse.Severity
+        by_subject = {one.subject: severities.Name(one.severity) for one in found.findings}
+        assert "SEVERITY_OK" == by_subject["definition"]
+        assert "SEVERITY_WARNING" == by_subject["confinement"]
+        assert "SEVERITY_ERROR" == by_subject["python"], "it tells no version"
+
+
 async def test_another_runner_is_not_found(tmp_path: Path) -> None:
     """Only the runner itself, or whichever answers, can be asked for; draining shows."""
     async with served(tmp_path) as (_, channel):
