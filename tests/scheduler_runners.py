@@ -45,6 +45,8 @@ class FakeRunner:
         self.claims: list[tuple[str, int]] = []
         self.cancelled: set[str] = set()
         self.held: dict[str, int] = {}
+        self.environments: dict[str, str] = {}
+        """Names to digests of those that it says are ready."""
         self._work = work or succeed
         self._slots = slots
         self._lines = lines
@@ -94,6 +96,12 @@ class FakeRunner:
                         for name, attempt in self.held.items()
                     ],
                     free_slots=free,
+                    environments=[
+                        dispatch_pb2.EnvironmentDigest(
+                            environment=f"environments/{name}", digest=digest
+                        )
+                        for name, digest in self.environments.items()
+                    ],
                 ),
                 timeout=5,
             )
