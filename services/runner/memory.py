@@ -123,8 +123,8 @@ class MemoryBackend:
         self.freshened += 1
         if self.unreachable is not None:
             raise self.unreachable
-        newer = self.newer.pop(definition.name, "")
-        self.digests[definition.name] = newer or self.digests[definition.name]
+        newer = self.newer.pop(definition.identity, "")
+        self.digests[definition.identity] = newer or self.digests[definition.identity]
         return bool(newer)
 
     async def sweep(self) -> int:

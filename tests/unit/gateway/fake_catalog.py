@@ -207,6 +207,9 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
             revisions=[self._revision(), *self.revisions.values()]
         )
 
+    async def ListCommits(self, request: Any, context: Any) -> catalog_pb2.ListCommitsResponse:
+        return catalog_pb2.ListCommitsResponse()
+
     async def GetEntity(self, request: Any, context: Any) -> catalog_pb2.Entity:
         self.seen.append(request)
         self.metadata.append({key: str(value) for key, value in context.invocation_metadata()})

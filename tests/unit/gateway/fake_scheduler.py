@@ -11,6 +11,7 @@ from google.api import httpbody_pb2
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
 from services.errors import InvalidArgumentError, NotFoundError
 from tests.unit.gateway.fake_drawings import lorenz_svg, png
+from tests.unit.gateway.fake_models import lorenz_in_formulas
 from tests.unit.gateway.fake_repository import (
     ENTITIES,
     ENVIRONMENT,
@@ -154,6 +155,7 @@ class FakeScheduler(scheduler_pb2_grpc.SchedulerServiceServicer):
                 shape=[3],
                 dtype="float64",
             )
+            result.description.CopyFrom(lorenz_in_formulas())
             result.artefacts.append(
                 self.store(lorenz_svg(), "system_models/lorenz/plot.svg", "image/svg+xml")
             )
@@ -343,6 +345,9 @@ class FakeScheduler(scheduler_pb2_grpc.SchedulerServiceServicer):
         run = self.runs[request.name]
         run.finished_count = sum(s.done for s in self.stories.values() if s.check.run == run.name)
         return run
+
+    async def CancelRun(self, request: Any, context: Any) -> check_pb2.Run:
+        return await self.GetRun(request, context)
 
     async def ListRuns(self, request: Any, context: Any) -> scheduler_pb2.ListRunsResponse:
         self.seen.append(request)

@@ -19,7 +19,7 @@ from services.runner.domain.images import (
 from services.runner.engine.transfers import Transfer
 from services.runner.environments import Environments
 from services.runner.workplaces.processes import ProcessBackend
-from tests.runner_builders import write_definition
+from tests.runner_builders import assignment, small_runner, write_definition
 
 DIGITS = "0123456789abcdef" * 4
 
@@ -86,6 +86,19 @@ def test_a_lease_may_name_an_image() -> None:
         assignment_of(lease).environment,
         assignment_of(lease).environment_tag,
     )
+
+
+async def test_images_of_one_environment_beside_each_other(tmp_path: Path) -> None:
+    """A check in a promoted image and one in the image in use each run in theirs."""
+    async with small_runner(tmp_path, slots=2) as runner:
+        promoted = f"demo_environment@{DIGITS}"
+        runner.backend.digests = {"demo_environment": "sha256:1", promoted: "sha256:2"}
+        runner.add(assignment("checks/1"))
+        runner.add(assignment("checks/2", environment=promoted))
+        places = [(await runner.dispatch.report(f"checks/{n}")).workplace for n in (1, 2)]
+    assert [("demo_environment", "sha256:1"), ("demo_environment", "sha256:2")] == [
+        (place.environment, place.environment_digest) for place in places if place is not None
+    ]
 
 
 async def test_processes_have_no_images(tmp_path: Path) -> None:

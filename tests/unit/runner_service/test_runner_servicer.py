@@ -16,6 +16,7 @@ from ackrep.runner.v1 import (
 from services import rpc
 from services.errors import EnvironmentUnavailableError
 from services.runner.app import RunnerApp
+from services.runner.domain.images import ForeignImageError
 from services.runner.environments import Environments
 from services.runner.servicer.environments import EnvironmentServicer
 from services.runner.servicer.runner import RunnerServicer
@@ -169,6 +170,19 @@ async def test_a_verification_over_the_wire(tmp_path: Path) -> None:
         assert "SEVERITY_OK" == by_subject["definition"]
         assert "SEVERITY_WARNING" == by_subject["confinement"]
         assert "SEVERITY_ERROR" == by_subject["python"], "it tells no version"
+
+
+async def test_another_product_is_a_finding(tmp_path: Path) -> None:
+    """An image without our label is what a verification is to find, no failure of it."""
+    async with served(tmp_path) as (runner, channel):
+        runner.backend.failure = ForeignImageError("it lacks the label")
+        stub = environment_pb2_grpc.EnvironmentServiceStub(channel)
+        found = await stub.VerifyEnvironment(
+            environment_pb2.VerifyEnvironmentRequest(name="environments/demo_environment")
+        )
+        (finding,) = found.findings
+        assert environment_pb2.VerifyEnvironmentResponse.SEVERITY_ERROR == finding.severity
+        assert ("labels", "it lacks the label") == (finding.subject, finding.message)
 
 
 async def test_another_runner_is_not_found(tmp_path: Path) -> None:
