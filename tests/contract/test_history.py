@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from ackrep.scheduler.v1 import check_pb2
 from services.errors import PreconditionError
@@ -112,7 +112,6 @@ async def test_first_seen(kept: Kept) -> None:
     await kept.checked("BBBBB", Verdict.SCRIPT_ERROR, message="ValueError: no 'x'")
     causes = {one.outcome.fingerprint for one in await kept.history.failures("")}
 
-    assert {one.entity: one.outcome.fingerprint for one in await kept.history.failures("")}.keys()
     seen = await kept.history.first_seen(sorted(causes))
     assert {one.check for one in seen.values()} == {first.id, other.id}
     assert await kept.history.first_seen([]) == {}
@@ -202,7 +201,7 @@ async def test_imports_are_runs(kept: Kept) -> None:
     }
     assert summary.finished
     assert len(await kept.store.outbox.pending(limit=99)) == waiting
-    assert await kept.store.queue.waiting(now=NOW, window=lambda _: 9) == []
+    assert await kept.store.queue.waiting(now=NOW, window=lambda *_: 9) == []
     assert [one.entity for one in await kept.history.failures(run)] == ["BBBBB", "CCCCC"]
     assert await kept.history.content(run) == content
     source = (await kept.history.imported([run, "0" * 32]))[run]
@@ -294,11 +293,13 @@ async def test_outcomes_that_are_missing_are_made_anew(kept: Kept) -> None:
         "delete from outcomes where title like '%x0%' or title like '%x1%'",
         "update outcomes set method = 0, fingerprint = 'old' where title like '%x2%'",
     ):
-        await kept.database.write(
-            lambda connection, statement=statement: connection.execute(text(statement)).close()
-        )
+        await kept.database.write(partial(_execute, statement=statement))
 
     assert await kept.history.catch_up(limit=2) == 2
     assert await kept.history.catch_up(limit=2) == 1
     assert await kept.history.catch_up(limit=2) == 0
     assert await kept.history.sightings("AAAAA", limit=9, before="") == before
+
+
+def _execute(connection: Connection, *, statement: str) -> None:
+    connection.execute(text(statement))
