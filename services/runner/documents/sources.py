@@ -16,6 +16,7 @@ PREAMBLE: Final = "ackrep_preamble.tex"
 
 _NAMES: Final = ("documentation.tex", "dokumentation.tex")
 _OUTPUTS: Final = (".aux", ".log", ".out", ".pdf", ".toc", ".lof", ".lot")
+_NO_TABLE: Final = b"\\emph{(no parameter table)}\n"
 _BEGIN: Final = re.compile(rb"^([^%\n]*?)(\\begin\{document\})", re.MULTILINE)
 _BIBLIOGRAPHY: Final = re.compile(rb"^([^%\n]*?)(\\begin\{thebibliography\})", re.MULTILINE)
 _END: Final = re.compile(rb"^([^%\n]*?)(\\end\{document\})", re.MULTILINE)
@@ -93,13 +94,14 @@ def composed(
     """The sources of one documentation, ready to be set.
 
     Ours comes in on lines that exist, so that what TeX says of lines holds for the entity's file.
-    `parameters` replaces the committed table; None leaves it.
+    `parameters` replaces the committed table; None leaves it, or a line in its place.
     """
     name = documentation.name
     stale = {documentation.main + ending for ending in _OUTPUTS}
     made = {path: content for path, content in files.items() if path not in stale}
     if parameters is not None:
         made[PARAMETERS] = parameters
+    made.setdefault(PARAMETERS, _NO_TABLE)
     made[NOTICE] = notice.encode()
     made[PREAMBLE] = _preamble(first_page=first_page, plots=bool(plots)).encode()
     source = _insert(_BEGIN, files[name], b"\\input{%s}" % PREAMBLE.encode())

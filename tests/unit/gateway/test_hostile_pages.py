@@ -79,6 +79,10 @@ def poison(services: FakeServices, value: str) -> str:
     story.check.result.message = story.check.result.traceback = value
     story.check.result.remarks.append(value)
     story.check.result.quantities.add(name=value, dtype=value)
+    model = story.check.result.description
+    for texts in (model.states, model.inputs, model.equations, model.parameter_columns):
+        texts.append(value)
+    model.parameters.add(name=value, cells=[value, f"${value}$"])
     story.check.result.artefacts.append(services.scheduler.store(b"x", value, "image/png"))
     story.events[0].log.text = value
     return story.check.name

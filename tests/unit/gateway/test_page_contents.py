@@ -42,6 +42,25 @@ async def test_propagation_of_results(
     assert "simulating UXMFA" in (await client.get(f"/{story.check.name}/log")).text
 
 
+async def test_a_model_is_shown_in_formulas(
+    client: httpx.AsyncClient, services: FakeServices
+) -> None:
+    """Equations and cells are marked for the script that sets formulas; other words stay words."""
+    story = services.scheduler.add("UXMFA", V.VERDICT_SUCCESS)
+    quantity = story.check.result.quantities.add(name="xx", dtype="float64", shape=[9000])
+    quantity.artefact = f"artefacts/{'a' * 64}"
+    html = (await client.get(f"/{story.check.name}")).text
+    assert r'<span class="math">$$\dot{x}_{3} = x_{1} x_{2} - \beta x_{3}$$</span>' in html
+    assert r'<td><span class="math">$\sigma$</span></td>' in html
+    assert "<td>Prandtl number</td>" in html
+    assert "3 states" in text_of(html)
+    assert f'href="/artefacts/{"a" * 64}/array.npy"' in html
+
+    bare = services.scheduler.add("UXMFA", V.VERDICT_SUCCESS)
+    bare.check.result.ClearField("description")
+    assert "model-section" not in (await client.get(f"/{bare.check.name}")).text
+
+
 async def test_propagation_of_a_script_error_with_debug(
     make_gateway: Callable[..., Gateway], services: FakeServices
 ) -> None:

@@ -93,6 +93,7 @@ def prepare(configuration: Dict[str, Any]) -> Dict[str, Any]:
 
     if "sympy" in sys.modules:
         import ackrep_core.models  # noqa: F401
+        import ackrep_core.parameter_tables  # noqa: F401
 
         # Otherwise random: the order of sets of dummies would differ between zygotes.
         sys.modules["sympy"].core.symbol.Dummy._base_dummy_index = 1000000  # type: ignore
@@ -259,6 +260,8 @@ def _warm_algebra() -> None:
     matrix.jacobian([x, y]).subs([(x, 1), (y, 2.5)])
     sympy.lambdify([x, y], list(matrix), modules="numpy" if "numpy" in sys.modules else "math")
     sympy.simplify(sympy.sin(x) ** 2 + sympy.cos(x) ** 2)
+    # Models are told in formulas; the first one imports a lot.
+    sympy.latex(-x * sympy.sin(y) ** 2 / (1 + sympy.exp(x)))
 
 
 WARM = {
