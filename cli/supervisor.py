@@ -7,11 +7,13 @@ uses the system, and everything it starts ends with it, however it ends.
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import json
 import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -360,12 +362,22 @@ def service_settings(name: str, *, folder: Path, wishes: Wishes) -> dict[str, st
             "ACKREP_RUNNER_POOL": "default",
             # Who stops the system does not wait for checks: commands cancel theirs before.
             "ACKREP_RUNNER_DRAIN_SECONDS": "1",
-            "ACKREP_RUNNER_NAME": f"local-{Path(wishes.state).name[-12:]}",
+            "ACKREP_RUNNER_NAME": _runner_name(wishes.state),
             "ACKREP_RUNNER_ENVIRONMENTS": os.environ.get(
                 "ACKREP_RUNNER_ENVIRONMENTS", str(installed)
             ),
         }
     return {}
+
+
+def _runner_name(state: str) -> str:
+    """Id of the runner of a state directory, on this host.
+
+    Two systems that live must not have the same: a runner removes what its name left at an engine,
+    and engines are shared by state directories and by hosts.
+    """
+    place = f"{socket.gethostname()}:{state}"
+    return f"local-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
 
 def following_settings(wishes: Wishes) -> dict[str, str]:
