@@ -82,7 +82,7 @@ def _say(
         + Text(url, style="cyan"),
         soft_wrap=True,
     )
-    screen.note("Ctrl-C ends it and shows what was changed; twice, at once")
+    screen.note("Ctrl-C ends it and shows what was saved; twice, at once")
 
 
 def _show(log: bytearray, screen: Screen) -> None:

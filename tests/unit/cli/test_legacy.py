@@ -51,7 +51,7 @@ def test_todays_words_stay(today: str) -> None:
     assert translate(today.split()) == today.split()
 
 
-@pytest.mark.parametrize("old", ["-c", "--show-entity-info", "--jupyter CDAMA", "-n", "-rie CDAMA"])
+@pytest.mark.parametrize("old", ["-c", "--show-entity-info", "--jupyter", "-n", "-rie"])
 def test_refused(old: str) -> None:
     """A missing value, and an option that has not come over yet, are usage errors."""
     with pytest.raises(click.UsageError):
