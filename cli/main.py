@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cli import legacy
 from cli.commands.backup import backup, restore
+from cli.commands.bisect import bisect
 from cli.commands.check import cancel, check, results, runs, watch
 from cli.commands.compare import compare
 from cli.commands.documents import pdf, tex
@@ -21,6 +22,7 @@ from cli.commands.history import groups, history, matrix
 from cli.commands.lint import lint
 from cli.commands.queue import queue
 from cli.commands.reading import key, list_entities, show, sync
+from cli.commands.schedule import schedule
 from cli.commands.search import search
 from cli.commands.sparql import sparql
 from cli.commands.up import status, up
@@ -89,6 +91,8 @@ for _command in (
     pdf,
     sync,
     queue,
+    schedule,
+    bisect,
     env,
     backup,
     restore,

@@ -11,12 +11,13 @@ from cli import checking, documents, source, tables, targets, upload, verdicts
 from cli.client import Client
 from cli.context import Context, pass_context
 from cli.options import backend_options, server_options, shared_options
-from services.errors import NotFoundError
+from cli.selection import Selection, requester, selection_options
+from services.errors import InvalidArgumentError, NotFoundError
 
 
 @click.command()
 @click.argument("given", metavar="[KEY|PATH]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Every entity that can be checked.")
+@selection_options
 @click.option("--force", is_flag=True, help="Run even where an equal result exists.")
 @click.option("--environment", metavar="NAME", help="Environment instead of the entity's own.")
 @click.option(
@@ -32,7 +33,7 @@ def check(
     context: Context,
     *,
     given: tuple[str, ...],
-    everything: bool,
+    selection: Selection,
     force: bool,
     environment: str | None,
     output: Path | None,
@@ -43,14 +44,16 @@ def check(
     A deployed system is sent what it lacks of the working copy that holds PATH, or that
     --repository names; without either, it checks what its own catalog reads.
 
+    --changed, --failed, --type and --tag narrow what is checked; of several, all have to hold.
+
     One entity: its log as it comes, then its verdict. Several: progress, then a table.
 
     Exits with 0 success, 2 inaccurate, 1 script error or limit, 3 infrastructure error,
     4 cancelled; of several the worst in the order 3, 1, 2, 4, 0.
     """
-    if not given and not everything:
+    if not given and not selection.some:
         raise click.UsageError("nothing to check: give keys or paths, or --all")
-    if given and everything:
+    if given and selection.everything:
         raise click.UsageError("give keys and paths, or --all, not both")
     wanted = targets.read(given, folder=Path.cwd())
     local = context.local_source(start=wanted.start)
@@ -60,13 +63,14 @@ def check(
     async def work(client: Client) -> int:
         await checking.require_backend(client, context.backend)
         revision = await _revision(client, context, local)
-        keys = [] if everything else await targets.checkable_keys(client, wanted, root=root)
-        if len(keys) == 1:
+        keys = await targets.checkable_keys(client, wanted, root=root) if given else []
+        if len(keys) == 1 and not selection.narrows:
             single = scheduler_pb2.CreateCheckRequest(
                 entity=f"entities/{keys[0]}",
                 revision=revision.name,
                 environment=where,
                 force=force,
+                requester=requester(),
             )
             return await checking.check_one(client, single, screen=context.screen, output=output)
         many = scheduler_pb2.CreateRunRequest(
@@ -74,8 +78,16 @@ def check(
             entities=[f"entities/{key}" for key in keys],
             environment=where,
             force=force,
+            requester=requester(),
         )
-        outcome = await checking.check_many(client, many, screen=context.screen, output=output)
+        await selection.apply(many, client=client, revision=revision)
+        try:
+            outcome = await checking.check_many(client, many, screen=context.screen, output=output)
+        except InvalidArgumentError as error:
+            if "nothing_selected" not in error.facts or not selection.narrows:
+                raise
+            context.screen.note(error.message)
+            return 0
         return outcome.code
 
     return context.run(work, start=wanted.start)

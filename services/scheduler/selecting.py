@@ -44,7 +44,8 @@ class Selecting:
             raise InvalidArgumentError(
                 "the data repository holds nothing that can be checked"
                 if selection.everything
-                else "no entity that can be checked is selected"
+                else "no entity that can be checked is selected",
+                nothing_selected="true",
             )
         return keys
 

@@ -6,7 +6,8 @@ from cli.main import ackrep, run
 
 COMMANDS = {
     "up", "status", "list", "show", "check", "watch", "cancel", "results", "runs", "lint", "key",
-    "groups", "matrix", "history", "import-results", "export-results", "search", "sparql", "sync", "queue", "env", "tex", "pdf",
+    "groups", "matrix", "history", "import-results", "export-results", "search", "sparql", "sync", "queue",
+    "schedule", "bisect", "env", "tex", "pdf",
     "backup", "restore", "explain", "compare",
 }  # fmt: skip
 
