@@ -179,15 +179,17 @@ def commands() -> str:
     """Each command with its own options; those that many have stand once, at the top."""
     context = click.Context(ackrep, info_name="ackrep")
     shared = _options(ackrep)
-    everywhere = set.intersection(*({*_options(one)} for one in ackrep.commands.values()))
+    told = dict(_told(ackrep))
+    single = [one for one in told.values() if not isinstance(one, click.Group)]
+    everywhere = set.intersection(*({*_options(one)} for one in single))
     sections = ["### Options of many commands", ""]
     rows = []
     for names, text in shared.items():
-        having = [name for name, one in ackrep.commands.items() if names in _options(one)]
+        having = [name for name, one in told.items() if names in _options(one)]
         whose = "all" if names in everywhere else ", ".join(f"`{name}`" for name in having)
         rows.append((f"`{names}`", text, whose or "`ackrep` itself"))
     sections += [table(("option", "meaning", "commands"), rows), ""]
-    for name, command in ackrep.commands.items():
+    for name, command in told.items():
         inside = click.Context(command, info_name=name, parent=context)
         usage = " ".join(command.collect_usage_pieces(inside))
         sections += [f"### `ackrep {name}`", "", f"`ackrep {name} {usage}`", ""]
@@ -196,6 +198,14 @@ def commands() -> str:
         if own:
             sections += [table(("option", "meaning"), own), ""]
     return "\n".join(sections).rstrip()
+
+
+def _told(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command, those of groups behind their group."""
+    for name, command in group.commands.items():
+        yield f"{before}{name}", command
+        if isinstance(command, click.Group):
+            yield from _told(command, f"{before}{name} ")
 
 
 def _options(command: click.Command) -> dict[str, str]:

@@ -28,6 +28,13 @@ from cli.screen import Screen
 from services.errors import Error, InvalidArgumentError, PreconditionError, UnavailableError
 
 _SECONDS = 24 * 3600.0
+_NAMES = {
+    "create_time": "createTime",
+    "read_checks": "readChecks",
+    "read_artefacts": "readArtefacts",
+    "missing": "missingArtefacts",
+}
+"""Words of the scheduler, as all documents of `--json` write them."""
 
 
 @click.command()
@@ -92,7 +99,7 @@ def _document(file: Path, summary: maintenance_pb2.BackupSummary) -> dict[str, A
         "checks": summary.check_count,
         "runs": summary.run_count,
         "artefacts": summary.artefact_count,
-        "missing_artefacts": list(summary.missing_artefacts),
+        "missingArtefacts": list(summary.missing_artefacts),
         "schema": summary.schema,
     }
 
@@ -159,7 +166,8 @@ def restore(
         }
     restored = _run(wishes, file, context.screen)
     if context.json:
-        click.echo(json.dumps({"file": str(file), "verified": True, **restored}))
+        named = {_NAMES.get(name, name): value for name, value in restored.items()}
+        click.echo(json.dumps({"file": str(file), "verified": verify, **named}))
         return
     _tell_restored(context.screen, file, restored, verify=verify)
 

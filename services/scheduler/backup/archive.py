@@ -54,6 +54,10 @@ def length(manifest: Manifest) -> int:
     return len(beginning(manifest)) + members + len(_END)
 
 
+class _ShortError(DamagedBackupError):
+    """The file ends too early."""
+
+
 class Reader:
     """Reads a copy from its beginning, once."""
 
@@ -92,7 +96,7 @@ class Reader:
     def _manifest(self) -> Manifest:
         try:
             said = self._file_at(_DIGEST).decode("ascii")
-        except (tarfile.HeaderError, UnicodeDecodeError) as error:
+        except (tarfile.HeaderError, UnicodeDecodeError, _ShortError) as error:
             raise DamagedBackupError(
                 f"this is no backup of ACKREP, or {_DIGEST}, with which it begins, is damaged"
             ) from error
@@ -122,5 +126,5 @@ class Reader:
     def _exactly(self, size: int, *, of: str) -> bytes:
         data = self._file.read(size)
         if len(data) != size:
-            raise DamagedBackupError(f"the file ends within {of}: it was not copied whole")
+            raise _ShortError(f"the file ends within {of}: it was not copied whole")
         return data

@@ -129,8 +129,10 @@ async def restore(
 async def _require_empty(database: Database, artefacts: Path) -> None:
     try:
         full = await database.read(tables_with_rows)
-    except (OSError, DBAPIError) as error:
-        raise UnavailableError(f"cannot use the database: {error}") from error
+    except DBAPIError as error:
+        raise UnavailableError(f"cannot use the database: {error.orig}") from error
+    except OSError as error:
+        raise UnavailableError(f"cannot reach the database: {error}") from error
     if full:
         raise PreconditionError(
             f"the database is not empty: there are rows in {', '.join(full)}; name an empty one"
