@@ -128,8 +128,8 @@ def _difference(change: comparison_pb2.EntityChange) -> Text:
 def _number(number: comparison_pb2.NumberChange) -> Text:
     text = tables.plain(number.name)
     if number.HasField("absolute"):
-        text.append(f" by {number.absolute:.3g}", style="bold")
-        text.append(f" ({number.relative:.2g} of it)", style="dim")
+        text.append(f" by {number.absolute:.2g}", style="bold")
+        text.append(f" (relative {number.relative:.1g})", style="dim")
     if number.message:
         text.append(": ").append_text(tables.plain(number.message, "dim"))
     return text

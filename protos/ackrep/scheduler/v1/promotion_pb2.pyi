@@ -70,7 +70,7 @@ class Trial(_message.Message):
 
     @_builtins.property
     def comparison(self) -> _comparison_pb2.RunComparison:
-        """What differs; in `GetTrial` and `CreateTrial` only."""
+        """What differs."""
 
     def __init__(
         self,
@@ -173,7 +173,9 @@ class CreateTrialRequest(_message.Message):
     revision: _builtins.str
     """`revisions/{tree id}`; empty means the catalog's current one."""
     sample: _builtins.int
-    """At most so many entities, at least one of each stratum (type, and verdict so far); 0 means all."""
+    """At most so many entities, but at least one of each stratum (type, and verdict so far); 0 means
+    all.
+    """
     request_id: _builtins.str
     """Repeating a request with the same id (at most 64 characters) returns the first one's trial."""
     def __init__(

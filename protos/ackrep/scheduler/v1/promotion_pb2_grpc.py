@@ -89,7 +89,8 @@ class PromotionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTrials(self, request, context):
-        """Lists trials, newest first, without their comparisons.
+        """Lists trials, newest first, without what is read from their results: digests, comparison and
+        obstacle.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,7 +99,8 @@ class PromotionServiceServicer:
     def PromoteEnvironment(self, request, context):
         """Puts the candidate of a trial in use: every check that starts from now on runs in it.
         Fails with `FAILED_PRECONDITION` while the trial runs, if nothing of it ran in the candidate,
-        or if it turns successes into failures, unless `force` is set and a reason given.
+        or if it turns successes into failures, leaves entities without a verdict, or another image was
+        put in use since, unless `force` is set and a reason given. Repeating it changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,11 +25,14 @@ class PromotionServiceStub:
     GetTrial: _aio.UnaryUnaryMultiCallable[_promotion_pb2.GetTrialRequest, _promotion_pb2.Trial]
     """Gets a trial with its comparison as far as it is. Fails with `NOT_FOUND`."""
     ListTrials: _aio.UnaryUnaryMultiCallable[_promotion_pb2.ListTrialsRequest, _promotion_pb2.ListTrialsResponse]
-    """Lists trials, newest first, without their comparisons."""
+    """Lists trials, newest first, without what is read from their results: digests, comparison and
+    obstacle.
+    """
     PromoteEnvironment: _aio.UnaryUnaryMultiCallable[_promotion_pb2.PromoteEnvironmentRequest, _promotion_pb2.Promotion]
     """Puts the candidate of a trial in use: every check that starts from now on runs in it.
     Fails with `FAILED_PRECONDITION` while the trial runs, if nothing of it ran in the candidate,
-    or if it turns successes into failures, unless `force` is set and a reason given.
+    or if it turns successes into failures, leaves entities without a verdict, or another image was
+    put in use since, unless `force` is set and a reason given. Repeating it changes nothing.
     """
     RevertEnvironment: _aio.UnaryUnaryMultiCallable[_promotion_pb2.RevertEnvironmentRequest, _promotion_pb2.Promotion]
     """Takes the last promotion of an environment back: what was in use before is in use again.
@@ -67,7 +70,9 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _promotion_pb2.ListTrialsRequest,
         context: _aio.ServicerContext[_promotion_pb2.ListTrialsRequest, _abc.Awaitable[_promotion_pb2.ListTrialsResponse]],
     ) -> _abc.Awaitable[_promotion_pb2.ListTrialsResponse]:
-        """Lists trials, newest first, without their comparisons."""
+        """Lists trials, newest first, without what is read from their results: digests, comparison and
+        obstacle.
+        """
 
     @_abc_1.abstractmethod
     def PromoteEnvironment(
@@ -77,7 +82,8 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_promotion_pb2.Promotion]:
         """Puts the candidate of a trial in use: every check that starts from now on runs in it.
         Fails with `FAILED_PRECONDITION` while the trial runs, if nothing of it ran in the candidate,
-        or if it turns successes into failures, unless `force` is set and a reason given.
+        or if it turns successes into failures, leaves entities without a verdict, or another image was
+        put in use since, unless `force` is set and a reason given. Repeating it changes nothing.
         """
 
     @_abc_1.abstractmethod
