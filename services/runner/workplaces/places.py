@@ -174,7 +174,7 @@ class Places:
         if any(now - place.idle_since > _STEADY_SECONDS for place in shelf.idle):
             shelf.trouble = Trouble()
 
-    def weary(self, shelf: Shelf) -> None:
+    def close_idle(self, shelf: Shelf) -> None:
         """Closes what was idle for too long, but for what is kept warm."""
         now = time.monotonic()
         for place in sorted(shelf.idle, key=lambda place: place.idle_since):

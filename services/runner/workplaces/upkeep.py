@@ -62,7 +62,7 @@ class Upkeep:
             self._aside(environment.definition.identity, environment.refresh)
         await environment.look(now=now)
         self._places.weed(shelf)
-        self._places.weary(shelf)
+        self._places.close_idle(shelf)
         if shelf.warmth.minimum and environment.can_be_tried:
             self._tasks.start(environment.prepare(_silent))
         self._places.ahead(shelf, in_use=bool(shelf.busy))
