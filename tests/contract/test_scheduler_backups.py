@@ -1,8 +1,10 @@
 """What a copy of the scheduler's store promises, from and into each kind of database."""
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select
 
-from services.errors import PreconditionError
+from services.errors import InvalidArgumentError, PreconditionError, UnavailableError
 from services.scheduler.backup import archive
+from services.scheduler.backup.creation import Backup
 from services.scheduler.backup.manifest import DamagedBackupError
-from services.scheduler.backup.snapshots import contents
+from services.scheduler.backup.snapshots import contents, snapshot_of
 from services.scheduler.domain.check import Check, State
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.sql import schema
@@ -201,6 +204,78 @@ async def test_nothing_is_removed_while_a_copy_is_made(kept: Kept, tmp_path: Pat
 
     assert [digest] == await kept.files.remove([digest], unused_since=2e9)
     assert [] == [*(kept.folder / "incoming").iterdir()]
+
+
+@pytest.mark.parametrize("kept", ["sqlite"], indirect=True)
+async def test_a_copy_of_an_older_version_is_upgraded(kept: Kept, tmp_path: Path) -> None:
+    """Tables that there were none of then are there after it was brought back, with their rows."""
+
+    class Older:
+        async def write(self, target: Path) -> None:
+            await snapshot_of(kept.url).write(target)
+            with contextlib.closing(sqlite3.connect(target)) as connection:
+                connection.execute("drop table entity_verdicts")
+                connection.execute("drop table pauses")
+                connection.execute("vacuum")
+
+    backup = Backup(snapshot=Older(), artefacts=kept.files, clock=lambda: NOW, version="0.0.1")
+    parts = [part async for part in backup.create()]
+    (tmp_path / "copy.tar").write_bytes(b"".join(p for p in parts if isinstance(p, bytes)))
+    url = f"sqlite:///{tmp_path / 'target.sqlite'}"
+
+    proof = await restored(
+        tmp_path / "copy.tar", url=url, artefacts=tmp_path / "new", scratch=tmp_path / "scratch"
+    )
+
+    assert ("0.0.1", 9) == (proof.version, proof.checks)
+    again = await opened(url, tmp_path / "new")
+    try:
+        wanted = await kept.store.verdicts.list_page(limit=100)
+        assert wanted == await again.store.verdicts.list_page(limit=100)
+    finally:
+        await again.database.close()
+
+
+@pytest.mark.parametrize("kept", ["sqlite"], indirect=True)
+async def test_a_copy_of_a_newer_version_is_refused(kept: Kept, tmp_path: Path) -> None:
+    """The target stays empty, and the message says what to do."""
+
+    class Newer:
+        async def write(self, target: Path) -> None:
+            await snapshot_of(kept.url).write(target)
+            with contextlib.closing(sqlite3.connect(target)) as connection, connection:
+                connection.execute("update alembic_version set version_num = '9999_tomorrow'")
+
+    backup = Backup(snapshot=Newer(), artefacts=kept.files, clock=lambda: NOW, version="9.9.9")
+    parts = [part async for part in backup.create()]
+    (tmp_path / "copy.tar").write_bytes(b"".join(p for p in parts if isinstance(p, bytes)))
+
+    with pytest.raises(PreconditionError, match="of a newer version of ACKREP"):
+        await restored(
+            tmp_path / "copy.tar",
+            url=f"sqlite:///{tmp_path / 'target.sqlite'}",
+            artefacts=tmp_path / "new",
+            scratch=tmp_path / "scratch",
+        )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "mysql://host/name",
+        "sqlite:////no/such/folder/x",
+        "postgresql://x@127.0.0.1:1/x",
+    ],
+)
+async def test_a_target_that_cannot_be_used_is_said(url: str, tmp_path: Path) -> None:
+    """What is wrong with a database is an error of ours, in one line."""
+    (tmp_path / "copy.tar").write_bytes(b"")
+    with pytest.raises((InvalidArgumentError, UnavailableError)) as raised:
+        await restored(
+            tmp_path / "copy.tar", url=url, artefacts=tmp_path / "new", scratch=tmp_path / "scratch"
+        )
+    assert 1 == len(raised.value.message.splitlines())
 
 
 @pytest.mark.parametrize("kept", ["sqlite"], indirect=True)

@@ -13,9 +13,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from services.errors import NotFoundError, PreconditionError, UnavailableError
+from services.errors import (
+    InvalidArgumentError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+)
 from services.scheduler.artefacts import FileArtefacts
 from services.scheduler.backup.archive import Reader
 from services.scheduler.backup.manifest import (
@@ -87,7 +93,7 @@ async def restore(
         DamagedBackupError: The copy is not what was written; the message names the part.
         PreconditionError: The target is not empty, or the copy is of a newer version.
     """
-    database = Database(database_url)
+    database = _opened(database_url)
     try:
         await _require_empty(database, artefacts)
         manifest, read = await asyncio.to_thread(
@@ -124,6 +130,18 @@ async def restore(
         )
     finally:
         await database.close()
+
+
+def _opened(url: str) -> Database:
+    try:
+        if make_url(url).get_backend_name() in {"sqlite", "postgresql"}:
+            return Database(url)
+    except (ArgumentError, NoSuchModuleError):
+        pass
+    raise InvalidArgumentError(
+        "the database has to be an SQLAlchemy URL such as sqlite:////path/scheduler.sqlite or "
+        "postgresql://user@host/name"
+    )
 
 
 async def _require_empty(database: Database, artefacts: Path) -> None:
