@@ -1,4 +1,4 @@
-"""Adds the environment's shims to further Python processes of a check, such as a notebook's kernel.
+"""Further Python processes of a check, such as a notebook's kernel: shims, and what they read.
 
 Python imports this by itself, because the folder it lies in is on PYTHONPATH within a check.
 """
@@ -19,4 +19,18 @@ def _apply() -> None:
         pass
 
 
+def _note_readings() -> None:
+    context = os.environ.get("ACKREP_CONTEXT", "")
+    if not context:
+        return
+    try:
+        import ackrep_readings
+
+        ackrep_readings.note_in_file(context)
+    except Exception:
+        # It only explains a result; that comes first.
+        pass
+
+
 _apply()
+_note_readings()

@@ -56,7 +56,7 @@ def bundle() -> bytes:
                 _add(archive, f"{target}/{path.relative_to(_ROOT / source).as_posix()}", path)
         _add(archive, "site/sitecustomize.py", _ROOT / "sitecustomize.py")
         # Again, for further processes of a check, which cannot import the harness.
-        for name in ("shims", "seeds"):
+        for name in ("shims", "seeds", "readings"):
             _add(archive, f"site/ackrep_{name}.py", _ROOT / "harness" / f"{name}.py")
     return out.getvalue()
 

@@ -13,10 +13,7 @@ import traceback
 import types
 from typing import Any, Dict, Set
 
-from . import confinement, frames, rules, seeds
-
-MAXIMUM_OPENED = 2000
-"""How many opened paths are told."""
+from . import confinement, frames, readings, rules, seeds
 
 
 class NotConfinedError(Exception):
@@ -33,6 +30,7 @@ def run(request_fd: int, result_fd: int, *, confined: bool = True, trouble: str 
         trouble: why that failed, if it did; then nothing is run.
     """
     opened: Set[str] = set()
+    context = ""
     me = os.getpid()
 
     def report(header: Dict[str, Any]) -> None:
@@ -49,7 +47,8 @@ def run(request_fd: int, result_fd: int, *, confined: bool = True, trouble: str 
         if not confined:
             confinement.Confinement.of(request["confinement"]).enter(request["uid"])
         prepare(request)
-        watch(request["data_root"], opened)
+        context = request["environment"]["ACKREP_CONTEXT"]
+        readings.watch(request["data_root"], lambda path: _note(opened, path))
         found = rules.execute(rules.Running(request, report))
     except BaseException as error:
         found = {
@@ -61,7 +60,7 @@ def run(request_fd: int, result_fd: int, *, confined: bool = True, trouble: str 
         # The entity forked and came back here twice: only the first speaks for it.
         os._exit(0)
     found["type"] = "report"
-    found["opened"] = sorted(opened)[:MAXIMUM_OPENED]
+    found["opened"] = sorted(opened | readings.noted(context))[: readings.MAXIMUM]
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -108,28 +107,9 @@ def prepare(request: Dict[str, Any]) -> None:
     gc.enable()
 
 
-def watch(data_root: str, opened: Set[str]) -> None:
-    """Note which files below the data root are opened for reading."""
-    prefix = data_root.rstrip("/") + "/"
-    length = len(prefix)
-    writing = os.O_WRONLY
-    access = os.O_ACCMODE if hasattr(os, "O_ACCMODE") else 3
-    join, getcwd, normal = os.path.join, os.getcwd, os.path.normpath
-
-    def hook(event: str, arguments: Any) -> None:
-        if event != "open" or len(opened) > 2 * MAXIMUM_OPENED:
-            return
-        path, _, flags = arguments
-        if type(path) is not str or flags & access == writing:
-            return
-        try:
-            full = path if path.startswith("/") else join(getcwd(), path)
-            if full.startswith(prefix) and "__pycache__" not in full:
-                opened.add(normal(full)[length:])
-        except Exception:
-            return
-
-    sys.addaudithook(hook)
+def _note(opened: Set[str], path: str) -> None:
+    if len(opened) <= 2 * readings.MAXIMUM:
+        opened.add(path)
 
 
 def _streams() -> None:
