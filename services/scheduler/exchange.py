@@ -148,6 +148,8 @@ def _entry(check: Check, result: Result, *, date: str) -> dict[str, Any]:
     if environment:
         entry["env_version"] = f"{check.environment}:{environment}"
     told = message.traceback or message.message or result.message
+    if result.verdict is Verdict.TIMED_OUT:  # by these words the format's readers know it
+        told += f"\nEntity calculation reached timeout ({check.limits.wall_seconds:g}s)."
     entry["issues"] = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", told) if failed else ""
     entry["result"] = _RESULTS.get(result.verdict, _OTHER_RESULT)
     if message.HasField("usage"):

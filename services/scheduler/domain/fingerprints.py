@@ -30,6 +30,8 @@ FAILURES = frozenset(
 _TITLE_CHARACTERS = 300
 _MESSAGE_CHARACTERS = 1000
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""Characters that databases or terminals cannot take."""
 _QUOTES = str.maketrans('‘’‚‛“”„`´"', "''''''''''")  # noqa: RUF001  # what programs print
 _REMARK = re.compile(r"\s*\((?:[^()]*/[^()]*|unknown location)\)")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b")
@@ -113,7 +115,7 @@ def fingerprint(failure: Failure) -> Fingerprint:
     text = "\0".join([failure.verdict.name, *parts])
     return Fingerprint(
         digest=hashlib.sha256(text.encode()).hexdigest()[:32],
-        title=" ".join(title.split())[:_TITLE_CHARACTERS],
+        title=" ".join(_CONTROL.sub(" ", title).split())[:_TITLE_CHARACTERS],
     )
 
 

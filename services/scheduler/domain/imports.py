@@ -223,7 +223,7 @@ class _Reader:
         if longest is not None and len(node.value) > longest:
             problem = f"has more than {longest} characters"
             raise self.error(problem, node=node, field=f"{of}.{name}")
-        return str(node.value)
+        return str(node.value).replace("\0", "\N{REPLACEMENT CHARACTER}")  # no database takes it
 
     def integer(self, fields: dict[str, yaml.Node], name: str, *, of: str, at: yaml.Node) -> int:
         """Reads an integer, which has to be there."""

@@ -12,11 +12,13 @@ TIME_LIMIT = 180.0
 
 _SUCCESS, _INACCURATE = 0, 2
 _COMMAND = re.compile(r"The command `[^`]*` exited with returncode (?P<code>-?\d+)\.?")
-_TIMEOUT = re.compile(r".*\b(?P<line>[A-Z][\w ]*reached timeout \(\d+(?:\.\d+)? ?s\)\.?)")
-_OUTPUT = re.compile(r"\n\s+stdout: (?P<out>.*?)\n\s+stderr: (?P<err>.*)", re.DOTALL)
-_TAIL = re.compile(r"\n\s*(?:Calculated with [^\n]*\n+\s*)?(?:Fail|Inaccurate|Success)\.\s*\Z")
+_TIMEOUT = re.compile(r"\b[A-Z]\w*(?: \w+){0,8} reached timeout \(\d+(?:\.\d+)? ?s\)\.?")
+_OUTPUT = re.compile(r"\n {4,16}stdout: (?P<out>.*?)\n {4,16}stderr: (?P<err>.*)", re.DOTALL)
+_ENDS = ("Fail.", "Inaccurate.", "Success.")
+_VERSION = "Calculated with "
 _BEGIN = "Traceback (most recent call last):"
 _MESSAGE_CHARACTERS = 2000
+_LINE_CHARACTERS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +49,12 @@ def read_report(result: int, issues: str, *, seconds: float | None) -> Report:
     """
     command = _COMMAND.search(issues)
     status = int(command["code"]) if command else None
-    timeout = _TIMEOUT.search(issues)
-    output = _OUTPUT.search(_TAIL.sub("", issues))
-    out, err = (_printed(output["out"]), _printed(output["err"])) if output else ("", "")
-    start = (err if output else issues).find(_BEGIN)
-    traceback = (err if output else issues)[start:].rstrip() if start >= 0 else ""
+    timeout = _timeout(issues)
+    body = _without_end(issues)
+    output = _OUTPUT.search(body)
+    out, err = (_printed(output["out"]), _printed(output["err"])) if output else ("", body)
+    start = err.find(_BEGIN)
+    traceback = err[start:].rstrip() if start >= 0 else ""
     if result == _SUCCESS:
         verdict, message = Verdict.SUCCESS, ""
     elif result == _INACCURATE:
@@ -59,10 +62,11 @@ def read_report(result: int, issues: str, *, seconds: float | None) -> Report:
         message = _last_line(out) or "the numbers are not the expected ones"
     elif timeout or (command is None and not traceback and (seconds or 0.0) >= TIME_LIMIT):
         verdict = Verdict.TIMED_OUT
-        message = timeout["line"] if timeout else f"no result within {TIME_LIMIT:.0f} s"
+        message = timeout or f"no result within {TIME_LIMIT:.0f} s"
     else:
         verdict = Verdict.SCRIPT_ERROR
-        message = _why(issues, traceback=traceback, err=err, command=command, status=status)
+        printed = err if output or command is None else ""
+        message = _why(traceback, printed, command=command, status=status)
     return Report(
         verdict=verdict,
         message=message[:_MESSAGE_CHARACTERS],
@@ -73,22 +77,31 @@ def read_report(result: int, issues: str, *, seconds: float | None) -> Report:
     )
 
 
-def _why(
-    issues: str,
-    *,
-    traceback: str,
-    err: str,
-    command: re.Match[str] | None,
-    status: int | None,
-) -> str:
+def _why(traceback: str, printed: str, *, command: re.Match[str] | None, status: int | None) -> str:
     if traceback and (found := raised(traceback)):
         return f"{found.kind}: {found.message}" if found.message else found.kind
     if status is not None and status < 0:
         return f"ended by signal {-status} ({_signal(-status)})"
-    line = _last_line(err)
+    line = _last_line(printed)
     if command and not line:
         return command.group()
-    return line or _last_line(_TAIL.sub("", issues)) or "failed without a word"
+    return line or "failed without a word"
+
+
+def _timeout(issues: str) -> str:
+    for line in issues.splitlines():
+        if "reached timeout" in line and (found := _TIMEOUT.search(line[-_LINE_CHARACTERS:])):
+            return found.group()
+    return ""
+
+
+def _without_end(issues: str) -> str:
+    """What it printed, without the lines that the 2022 system closed it with."""
+    text = issues.rstrip()
+    for end in _ENDS:
+        text = text.removesuffix(end).rstrip()
+    head, _, last = text.rpartition("\n")
+    return head if last.startswith(_VERSION) else text
 
 
 def _signal(number: int) -> str:

@@ -14,6 +14,8 @@ _INSTALLED = re.compile(
     r".*?(?:(?:site|dist)-packages/|/lib(?:64)?/python\d[\d.]*/|(?:^|/)ackrep_core/(?=ackrep_core/))"
 )
 _RUNTIME = "ackrep_core/"
+_MOST = 50
+"""Tracebacks of one text that are looked at, from its end: a hostile one may hold thousands."""
 _SCRIPT = "execscript.py"
 """Started by the 2022 system in place of the entity."""
 
@@ -73,7 +75,7 @@ def raised(text: str) -> Raised | None:
     """Finds the last exception in a text: with its traceback, or as a line by itself."""
     lines = _ESCAPE.sub("", text).splitlines()
     found: Raised | None = None
-    for start in _beginnings(lines):
+    for start in list(_beginnings(lines))[-_MOST:]:
         found = _after(lines, start) or found
     return found or _last_line(lines)
 

@@ -1,6 +1,7 @@
 """Files of the 2022 results format: what they say, and what is wrong with others."""
 
 import contextlib
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from services.errors import InvalidArgumentError
 from services.scheduler import exchange
 from services.scheduler.domain.check import Verdict
+from services.scheduler.domain.fingerprints import Failure, fingerprint
 from services.scheduler.domain.imports import ResultsFile, file_name_of, read_file
 from services.scheduler.domain.reports import read_report
 from tests.results_files import (
@@ -188,3 +190,23 @@ def test_any_report_has_a_verdict(result: int, text: str, seconds: float | None)
     assert (report.verdict is Verdict.SUCCESS) == (result == 0)
     assert bool(report.message) == (result != 0)
     assert "\n" not in report.message
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["\n", " ", "a", "A a ", "The command `", "'/", "Traceback (most recent call last):\n", "1.",
+     "\n    Traceback (most recent call last):", "\n        stdout: \n        stderr: ", "((",
+     "tmp_", '\n  File "a", line 1, in f', "Error: ", "Entity reached timeout (", "\x1b[", "\r", "#, "],
+)  # fmt: skip
+def test_no_output_keeps_the_scheduler_busy(piece: str) -> None:
+    """What entities print is read in little time, whatever it repeats."""
+    text = piece * (200_000 // len(piece))
+    began = time.process_time()
+    report = read_report(1, text, seconds=1.0)
+    for verdict in (Verdict.SCRIPT_ERROR, Verdict.INACCURATE):
+        fingerprint(
+            Failure(verdict=verdict, message=text, traceback=f"{text}\n{text}", entity="AAAAA")
+        )
+
+    assert report.message
+    assert time.process_time() - began < 2.0
