@@ -19,6 +19,14 @@ storage:
 http:
   addr: 127.0.0.1:{port}
 """
+GUARDED = """auth:
+  htpasswd:
+    realm: tests
+    path: {folder}/users
+"""
+USER, PASSWORD = "somebody", "let-me-in"
+_HASH = "$2b$04$gXU87nXZSBRCT1/RK6bDdu4DZv31JzJIGSzsbEo1Id.6fabIfQbgK"
+"""bcrypt of the password, with the fewest rounds there are."""
 
 
 def free_port() -> int:
@@ -29,14 +37,22 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_registry(folder: Path) -> Iterator[str]:
-    """Runs an empty registry; yields its address, `host:port`."""
+def running_registry(folder: Path, *, guarded: bool = False) -> Iterator[str]:
+    """Runs an empty registry; yields its address, `host:port`.
+
+    Args:
+        folder: For its content and logs.
+        guarded: Whether it wants USER and PASSWORD.
+    """
     program = shutil.which("docker-registry")
     need(program, what="registry of images (Debian: docker-registry)")
     assert program is not None
     port = free_port()
     config = folder / "registry.yml"
-    config.write_text(CONFIG.format(folder=folder / "registry", port=port))
+    text = CONFIG + (GUARDED if guarded else "")
+    config.write_text(text.format(folder=folder / "registry", port=port))
+    (folder / "registry").mkdir()
+    (folder / "registry" / "users").write_text(f"{USER}:{_HASH}\n")
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
     try:

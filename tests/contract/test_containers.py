@@ -221,6 +221,46 @@ async def test_an_image_that_vanishes_is_made_again(docker_engine: Engine, tmp_p
         await docker_engine.images.remove(definition.image)
 
 
+async def test_two_images_of_one_environment(docker_engine: Engine, tmp_path: Path) -> None:
+    """What is in use and a candidate run checks beside each other, each in its own containers."""
+    write_bare_environment(tmp_path, "double_environment")
+    environments = Environments([tmp_path])
+    dockerfile = tmp_path / "Dockerfile_double_environment"
+    before = dockerfile.read_text()
+    backend = containers()
+    pool = Pool(backend, policy=PoolPolicy(slots=2))
+    try:
+        digests = []
+        for tag in ("latest", "candidate"):
+            dockerfile.write_text(f"{before}RUN echo {tag} > /usr/share/content\n")
+            digests.append(
+                await backend.images.build(
+                    environments.get("double_environment"), tag=tag, no_cache=False, progress=quiet
+                )
+            )
+        dockerfile.write_text(f"{before}RUN echo latest > /usr/share/content\n")
+        promoted = environments.get(f"double_environment@{digests[1]}")
+        async with (
+            pool.workplace(environments.get("double_environment"), quiet) as used,
+            pool.workplace(promoted, quiet) as other,
+        ):
+            for borrowed, digest, content in (
+                (used, digests[0], "latest\n"),
+                (other, digests[1], "candidate\n"),
+            ):
+                info = borrowed.workplace.info
+                assert ("double_environment", digest) == (info.environment, info.environment_digest)
+                assert info.id.startswith("double_environment_run_")
+                _, events = await run(
+                    borrowed.workplace, "print(open('/usr/share/content').read(), end='')"
+                )
+                assert content == output(events)
+    finally:
+        await pool.close()
+        for tag in ("latest", "candidate"):
+            await docker_engine.images.remove(f"ackrep/double_environment:{tag}")
+
+
 async def test_an_image_follows_its_recipe(docker_engine: Engine, tmp_path: Path) -> None:
     """An edited Dockerfile makes the image absent until it is built again, with steps told."""
     write_bare_environment(tmp_path, "recipe_environment")

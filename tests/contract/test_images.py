@@ -1,6 +1,8 @@
 """Images at a real registry: published, pulled, pinned, kept fresh, refused."""
 
 import asyncio
+import base64
+import json
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -30,7 +32,7 @@ from services.runner.environments import Environments
 from services.runner.workplaces.images import ContainerImages
 from tests.backends import quiet
 from tests.engine import engine_or_reason, write_bare_environment
-from tests.registries import free_port, running_registry
+from tests.registries import PASSWORD, USER, free_port, running_registry
 from tests.requirements import need
 
 pytestmark = pytest.mark.engine
@@ -283,6 +285,37 @@ async def test_a_silent_registry_has_a_deadline(host: Host) -> None:
         with pytest.raises(DeadlineExceededError, match="ACKREP_RUNNER_PULL_SECONDS"):
             await store.prepare(host.definition(), quiet)
         assert 5 > asyncio.get_running_loop().time() - started
+
+
+async def test_a_registry_that_wants_a_password(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without `docker login` the error says what to do; with it all works, and nothing is told."""
+    caplog.set_level("DEBUG")
+    config = tmp_path / "docker" / "config.json"
+    config.parent.mkdir()
+    config.write_text("{}")
+    monkeypatch.setenv("DOCKER_CONFIG", str(config.parent))
+    (tmp_path / "guarded").mkdir()
+    with running_registry(tmp_path / "guarded", guarded=True) as registry:
+        store = ContainerImages(host.images, registry=registry, seconds=60)
+        await host.build("one")
+        release = Release(version="1.0.0", message="one")
+        with pytest.raises(EnvironmentUnavailableError, match=f"`docker login {registry}`"):
+            await store.push(host.definition(), release, quiet)
+        secret = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        config.write_text(json.dumps({"auths": {registry: {"auth": secret}}}))
+        published = await store.push(host.definition(), release, quiet)
+        await host.forget()
+        await host.images.remove(f"{registry}/{NAME}:latest")
+        assert published.digest == await store.prepare(host.definition(), quiet)
+        assert not await store.freshen(host.definition(), quiet)
+        config.write_text("{}")
+        await host.forget()
+        with pytest.raises(EnvironmentUnavailableError, match="docker login"):
+            await store.prepare(host.definition(), quiet)
+    assert PASSWORD not in caplog.text
+    assert secret not in caplog.text
 
 
 async def test_a_build_gets_its_tag(host: Host) -> None:
