@@ -131,8 +131,13 @@ def short(digest: str) -> str:
     return digits or "the runner's own"
 
 
+def _brief(digest: str) -> str:
+    """A digest in a table."""
+    return short(digest) if digest else "own"
+
+
 def promotion_table(found: Iterable[promotion_pb2.Promotion]) -> Table:
-    """Promotions and reverts, newest first."""
+    """Promotions and reverts, newest first; `own` are images that runners have by themselves."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("When", no_wrap=True)
     table.add_column("Environment", style="cyan", no_wrap=True)
@@ -141,7 +146,7 @@ def promotion_table(found: Iterable[promotion_pb2.Promotion]) -> Table:
     table.add_column("What", no_wrap=True)
     table.add_column("Reason")
     for one in found:
-        image = Text(short(one.digest))
+        image = Text(_brief(one.digest))
         if one.tag:
             image.append(f" {one.tag}", style="dim")
         if one.current:
@@ -153,7 +158,7 @@ def promotion_table(found: Iterable[promotion_pb2.Promotion]) -> Table:
             one.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M"),
             documents.last(one.environment),
             image,
-            short(one.previous_digest),
+            _brief(one.previous_digest),
             what,
             tables.plain(one.reason),
         )
