@@ -9,7 +9,12 @@ from collections.abc import AsyncIterator
 
 import grpc
 
-from ackrep.runner.v1 import environment_pb2_grpc, runner_pb2_grpc
+from ackrep.runner.v1 import (
+    document_pb2_grpc,
+    environment_pb2_grpc,
+    runner_pb2_grpc,
+    workbench_pb2_grpc,
+)
 from services import bus, lifetime, logs, rpc
 from services import settings as setting
 from services.errors import Error, InvalidArgumentError, UnavailableError
@@ -21,18 +26,30 @@ from services.runner.checks.jobs import NatsEvents, NatsJobs
 from services.runner.checks.slots import Slots
 from services.runner.checks.trees import TreeCache
 from services.runner.checks.worker import Worker
+from services.runner.documents.catalog import CatalogMembers
+from services.runner.documents.models import Models
+from services.runner.documents.rendering import Documents
+from services.runner.documents.workshop import Workshop
 from services.runner.domain.pools import PoolPolicy, parse_warm
 from services.runner.environments import Environments
 from services.runner.ports import Backend, Registration
+from services.runner.servicer.documents import DocumentServicer
 from services.runner.servicer.environments import EnvironmentServicer
 from services.runner.servicer.runner import RunnerServicer
+from services.runner.servicer.workbench import WorkbenchServicer
 from services.runner.sessions import bundle
 from services.runner.settings import Settings
+from services.runner.workbench.workbench import Opener
 from services.runner.workplaces.pool import Pool
 
 log = logging.getLogger(__name__)
 
-_SERVICES = ("ackrep.runner.v1.RunnerService", "ackrep.runner.v1.EnvironmentService")
+_SERVICES = (
+    "ackrep.runner.v1.RunnerService",
+    "ackrep.runner.v1.EnvironmentService",
+    "ackrep.runner.v1.DocumentService",
+    "ackrep.runner.v1.WorkbenchService",
+)
 
 
 def main() -> None:
@@ -67,7 +84,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         client = await stack.enter_async_context(
             bus.connected(settings.nats, token=settings.token, name=f"runner {settings.id}")
         )
-        repository = CatalogRepository(await _channel(stack, settings.catalog, settings.token))
+        catalog = await _channel(stack, settings.catalog, settings.token)
+        repository = CatalogRepository(catalog)
         audit = Audit(
             backend,
             pool,
@@ -111,10 +129,25 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             worker=worker, pool=pool, backend=backend, environments=environments, audit=audit
         )
 
+        workbenches = _workbenches(settings, backend, pool, incarnation=incarnation)
+
+        workshop = Workshop(pool, environments)
+        documents = Documents(
+            catalog=CatalogMembers(catalog),
+            models=Models(repository, around.trees, workshop),
+            workshop=workshop,
+        )
+
         def register(server: grpc.aio.Server) -> None:
             runner_pb2_grpc.add_RunnerServiceServicer_to_server(RunnerServicer(app), server)
             environment_pb2_grpc.add_EnvironmentServiceServicer_to_server(
                 EnvironmentServicer(app), server
+            )
+            document_pb2_grpc.add_DocumentServiceServicer_to_server(
+                DocumentServicer(documents), server
+            )
+            workbench_pb2_grpc.add_WorkbenchServiceServicer_to_server(
+                WorkbenchServicer(workbenches, definition=app.definition), server
             )
 
         await stack.enter_async_context(
@@ -125,9 +158,31 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 services=_SERVICES,
             )
         )
+        if workbenches is not None:
+            stack.push_async_callback(workbenches.close)
         async with _running(worker, pool, app, audit, settings):
             await stop.wait()
             log.info("stopping")
+
+
+def _workbenches(
+    settings: Settings, backend: Backend, pool: Pool, *, incarnation: str
+) -> Opener | None:
+    """Interactive sessions, where checks run in containers."""
+    if backend.name != "docker":
+        return None
+    from services.runner.workbench.workbenches import Workbenches  # noqa: PLC0415  # as docker-py
+    from services.runner.workplaces.containers import ContainerBackend  # noqa: PLC0415
+
+    assert isinstance(backend, ContainerBackend)  # noqa: S101  # by its name
+    return Workbenches(
+        backend.engine,
+        runner=settings.id,
+        incarnation=incarnation,
+        bounds=backend.bounds,
+        most=settings.workbenches,
+        prepare=pool.prepare,
+    )
 
 
 @contextlib.asynccontextmanager

@@ -89,7 +89,7 @@ def result_message(result: Result, *, full: bool = True) -> check_pb2.Result:
     message.verdict = check_pb2.Verdict.ValueType(result.verdict.value)
     message.message = message.message or result.message
     if not full:
-        for field in ("log", "quantities", "provenance"):
+        for field in ("log", "quantities", "provenance", "description"):
             message.ClearField(field)
     return message
 
