@@ -196,7 +196,8 @@ def test_any_report_has_a_verdict(result: int, text: str, seconds: float | None)
     "piece",
     ["\n", " ", "a", "A a ", "The command `", "'/", "Traceback (most recent call last):\n", "1.",
      "\n    Traceback (most recent call last):", "\n        stdout: \n        stderr: ", "((",
-     "tmp_", '\n  File "a", line 1, in f', "Error: ", "Entity reached timeout (", "\x1b[", "\r", "#, "],
+     "tmp_", '\n  File "a", line 1, in f', "Error: ", "Entity reached timeout (", "\x1b[",
+     "\r", "#, "],
 )  # fmt: skip
 def test_no_output_keeps_the_scheduler_busy(piece: str) -> None:
     """What entities print is read in little time, whatever it repeats."""
