@@ -25,6 +25,11 @@ SPELLINGS = [
     ("--jupyter YJBOX", "env jupyter YJBOX"),
     ("--check-all-entities -ut", "check --all"),
     ("--log 10 -c UXMFA", "check UXMFA"),
+    ("--update-parameter-tex UXMFA", "tex --write UXMFA"),
+    ("--create-pdf system_models/x/metadata.yml", "pdf system_models/x/metadata.yml"),
+    ("-uap", "pdf --all"),
+    ("--update-all-pdfs", "pdf --all"),
+    ("--create-system-model-list-pdf", "pdf --list"),
     ("-C data -c UXMFA", "-C data check UXMFA"),
     ("--repository data --json -c UXMFA --force", "--repository data --json check UXMFA --force"),
 ]

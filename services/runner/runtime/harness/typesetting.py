@@ -148,11 +148,11 @@ def error_of(log: str) -> str:
     """The first error in a log: file, line, and what TeX says, on one line; or ""."""
     found = re.search(r"^(?:\./)?([^\n:]{1,200}):(\d+): ([^\n]{1,500})", log, re.MULTILINE)
     # Of a file that is missing it tells the line only when it gives up.
-    lost = re.search(r"^! (?:\w+ Error: )?([^\n]{1,500})", log, re.MULTILINE)
+    lost = re.search(r"^! (?:(?:LaTeX|Package \S+) Error: )?([^\n]{1,500})", log, re.MULTILINE)
     if found is None:
         return lost.group(1).rstrip(".") if lost else ""
     place = "%s, line %s" % (found.group(1), found.group(2))
-    message = re.sub(r"^(LaTeX|Package \w+) Error: ", "", found.group(3)).rstrip(".")
+    message = re.sub(r"^(LaTeX|Package \S+) Error: ", "", found.group(3)).rstrip(".")
     if lost and lost.start() < found.start():
         return "%s: %s" % (place, lost.group(1).rstrip("."))
     context = re.search(r"^l\.\d+ ?([^\n]*)$", log[found.end() :], re.MULTILINE)
