@@ -17,8 +17,8 @@ from services.runner.workplaces.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-_STEADY_SECONDS = 10.0
-"""A workplace that lives for so long ends the trouble of those that did not come up."""
+STEADY_SECONDS = 10.0
+"""Trouble with starts is over when none failed for so long after the pause, and one is there."""
 
 
 class Places:
@@ -170,8 +170,7 @@ class Places:
             if place.workplace.broken and not place.checks:
                 shelf.stumbled(f"{place.workplace.info.id} ended before it ran a check")
             self.take_away(place, reason)
-        now = time.monotonic()
-        if any(now - place.idle_since > _STEADY_SECONDS for place in shelf.idle):
+        if shelf.idle and time.monotonic() - shelf.trouble.until > STEADY_SECONDS:
             shelf.trouble = Trouble()
 
     def close_idle(self, shelf: Shelf) -> None:

@@ -9,7 +9,7 @@ from services.errors import EnvironmentUnavailableError, UnavailableError
 from services.runner.domain.pools import PoolPolicy, Warmth
 from services.runner.memory import MemoryBackend
 from services.runner.sessions.outcome import Cleanliness
-from services.runner.workplaces import preparations, upkeep
+from services.runner.workplaces import places, preparations, upkeep
 from services.runner.workplaces.pool import Pool
 from tests.runner_builders import definition, until
 
@@ -147,6 +147,23 @@ async def test_trouble_ends_with_the_first_check_that_ends(tmp_path: Path) -> No
         borrowed.cleanliness = Cleanliness()
     status = await pool.status(demo)
     assert ("ready", "") == (status.state, status.message)
+    await pool.close()
+
+
+async def test_trouble_ends_when_nothing_fails_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any check too: where one is there, and no start has failed for some time."""
+    backend = MemoryBackend()
+    backend.broken_starts = 1
+    pool = Pool(backend, policy=kept_warm(1))
+    demo = definition(tmp_path)
+    await pool.warm(demo, quiet)
+    await pool.tidy()
+    assert "does not come up" in (await pool.status(demo)).message
+    monkeypatch.setattr(places, "STEADY_SECONDS", -1.0)
+    await pool.tidy()
+    assert "" == (await pool.status(demo)).message
     await pool.close()
 
 
