@@ -1,6 +1,7 @@
 """The promises of containers alone."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -223,9 +224,10 @@ async def test_an_image_that_vanishes_is_made_again(docker_engine: Engine, tmp_p
 
 async def test_two_images_of_one_environment(docker_engine: Engine, tmp_path: Path) -> None:
     """What is in use and a candidate run checks beside each other, each in its own containers."""
-    write_bare_environment(tmp_path, "double_environment")
+    name = f"double{os.getpid()}_environment"  # others may test on this engine
+    write_bare_environment(tmp_path, name)
     environments = Environments([tmp_path])
-    dockerfile = tmp_path / "Dockerfile_double_environment"
+    dockerfile = tmp_path / f"Dockerfile_{name}"
     before = dockerfile.read_text()
     backend = containers()
     pool = Pool(backend, policy=PoolPolicy(slots=2))
@@ -235,13 +237,13 @@ async def test_two_images_of_one_environment(docker_engine: Engine, tmp_path: Pa
             dockerfile.write_text(f"{before}RUN echo {tag} > /usr/share/content\n")
             digests.append(
                 await backend.images.build(
-                    environments.get("double_environment"), tag=tag, no_cache=False, progress=quiet
+                    environments.get(name), tag=tag, no_cache=False, progress=quiet
                 )
             )
         dockerfile.write_text(f"{before}RUN echo latest > /usr/share/content\n")
-        promoted = environments.get(f"double_environment@{digests[1]}")
+        promoted = environments.get(f"{name}@{digests[1]}")
         async with (
-            pool.workplace(environments.get("double_environment"), quiet) as used,
+            pool.workplace(environments.get(name), quiet) as used,
             pool.workplace(promoted, quiet) as other,
         ):
             for borrowed, digest, content in (
@@ -249,8 +251,8 @@ async def test_two_images_of_one_environment(docker_engine: Engine, tmp_path: Pa
                 (other, digests[1], "candidate\n"),
             ):
                 info = borrowed.workplace.info
-                assert ("double_environment", digest) == (info.environment, info.environment_digest)
-                assert info.id.startswith("double_environment_run_")
+                assert (name, digest) == (info.environment, info.environment_digest)
+                assert info.id.startswith(f"{name}_run_")
                 _, events = await run(
                     borrowed.workplace, "print(open('/usr/share/content').read(), end='')"
                 )
@@ -258,7 +260,7 @@ async def test_two_images_of_one_environment(docker_engine: Engine, tmp_path: Pa
     finally:
         await pool.close()
         for tag in ("latest", "candidate"):
-            await docker_engine.images.remove(f"ackrep/double_environment:{tag}")
+            await docker_engine.images.remove(f"ackrep/{name}:{tag}")
 
 
 async def test_an_image_follows_its_recipe(docker_engine: Engine, tmp_path: Path) -> None:
