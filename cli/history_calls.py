@@ -16,6 +16,7 @@ from services.errors import InvalidArgumentError, NotFoundError
 _PAGE = 500
 _ROWS = 1000
 _ID = re.compile(r"(?:runs/)?([0-9a-f]{32})")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _EXCHANGE_SECONDS = 120.0
 _SHOWN = 5
 """Runs that an ambiguous time names in its message."""
@@ -50,6 +51,15 @@ class HistoryCalls:
                 f"{len(found)} runs began at {text}: name one of {', '.join(times)}{more}"
             )
         return found[0].name
+
+    async def run_id(self, text: str) -> str:
+        """The id of the run that began at a time; whatever is no time stays as it is.
+
+        Raises:
+            NotFoundError: No run began then.
+            InvalidArgumentError: Several did.
+        """
+        return (await self.run_named(text)).removeprefix("runs/") if _DAY.match(text) else text
 
     async def groups(self, run: str) -> history_pb2.ListFailureGroupsResponse:
         """Causes of failures of a run, or of the present state where empty."""

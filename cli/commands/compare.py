@@ -8,6 +8,7 @@ from ackrep.scheduler.v1 import check_pb2, comparison_pb2
 from cli import differences, documents, trials
 from cli.client import Client
 from cli.context import Context, pass_context
+from cli.history_calls import HistoryCalls
 from cli.options import server_options, shared_options
 from services.errors import InvalidArgumentError, NotFoundError
 
@@ -23,9 +24,10 @@ _ASKED = 200
 def compare(context: Context, *, given: tuple[str, ...]) -> int:
     """Compare two runs, entity by entity: what is broken, repaired, changed, slower.
 
-    RUN is the id of a run, or its last digits (`ackrep runs`). One RUN is compared with the last
-    one before it over everything; without any, the last two over everything are compared. Runs of
-    trials (`ackrep env try`) count only where they are named.
+    RUN is the id of a run, its last digits (`ackrep runs`), or the time in UTC when it began, or
+    the beginning of that, e.g. 2022-11-04T10:49. One RUN is compared with the last one before it
+    over everything; without any, the last two over everything are compared. Runs of trials
+    (`ackrep env try`) count only where they are named.
 
     Exits with 1 if something that succeeded in the first run does not in the second, else with 0.
     """
@@ -34,7 +36,8 @@ def compare(context: Context, *, given: tuple[str, ...]) -> int:
 
     async def work(client: Client) -> int:
         known = await client.runs(limit=_ASKED)
-        named = [_named(one, known) for one in given]
+        history = HistoryCalls(client)
+        named = [_named(await history.run_id(one), known) for one in given]
         if len(named) < 2:
             named = await _latest(client, known, named)
         base, other = named
