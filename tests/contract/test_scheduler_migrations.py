@@ -104,7 +104,7 @@ async def test_alembic_finds_no_difference(database: Database) -> None:
     def compare(connection: Connection) -> Any:
         # Of SQLite it does not learn of all; the test above compares everything there too.
         sqlite = connection.dialect.name == "sqlite"
-        hidden = indexes_over_expressions() if sqlite else set()
+        hidden = {index.name for index in indexes_over_expressions()} if sqlite else set()
         context = MigrationContext.configure(
             connection,
             opts={

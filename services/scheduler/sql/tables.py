@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-from sqlalchemy import Column, MetaData
+from sqlalchemy import Column, Index, MetaData
 
 from services.scheduler.sql.schema import metadata
 
@@ -17,11 +17,11 @@ def complete_metadata() -> MetaData:
     return metadata
 
 
-def indexes_over_expressions() -> set[str]:
-    """Names the indexes that SQLite does not tell of, as they are over more than columns."""
-    return {
-        str(index.name)
+def indexes_over_expressions() -> list[Index]:
+    """Lists the indexes that SQLite does not tell of, as they are over more than columns."""
+    return [
+        index
         for table in complete_metadata().sorted_tables
         for index in table.indexes
         if not all(isinstance(part, Column) for part in index.expressions)
-    }
+    ]
