@@ -33,6 +33,8 @@ _WORDS: Final[Mapping[_Kind, tuple[str, str]]] = {
 }
 _SLOWER: Final = ("slower", "bold blue")
 _SHOWN_NUMBERS: Final = 2
+_LONGEST_MESSAGE: Final = 80
+"""Characters of what went wrong; the page of the check has all of it."""
 
 
 async def compared(client: Client, base: str, other: str) -> comparison_pb2.RunComparison:
@@ -121,7 +123,9 @@ def _difference(change: comparison_pb2.EntityChange) -> Text:
         comparison_pb2.CHANGE_KIND_UNCHANGED,
     }
     if failed and change.message:
-        parts.insert(0, tables.plain(change.message, "dim"))
+        message = tables.plain(change.message, "dim")
+        message.truncate(_LONGEST_MESSAGE, overflow="ellipsis")
+        parts.insert(0, message)
     return Text("; ").join(parts)
 
 

@@ -183,7 +183,7 @@ async def test_a_trial_compares_the_candidate_with_what_is_in_use(promoting: Pro
     ]
     [number] = trial.comparison.changes[2].numbers
     assert ("error", 1.0, 0.5) == (number.name, number.absolute, number.relative)
-    assert "it breaks 1 entity (BBBBB)" == trial.obstacle
+    assert ("it breaks 1 entity (BBBBB)", True) == (trial.obstacle, trial.forcible)
     assert trial.comparison == await promoting.compare(trial.base_run, trial.candidate_run)
 
 
@@ -267,7 +267,7 @@ async def test_a_trial_in_which_nothing_ran_cannot_be_promoted(promoting: Promot
     """No force helps where the candidate does not exist, and the reason is told."""
     trial = await promoting.finished(f"{ENVIRONMENT}@missing")
 
-    assert ("", OLD) == (trial.candidate_digest, trial.base_digest)
+    assert ("", OLD, False) == (trial.candidate_digest, trial.base_digest, trial.forcible)
     with pytest.raises(PreconditionError, match=r"nothing ran in demo_environment@missing: .*no"):
         await promoting.promote(trial.name, force=True, reason="I want it")
 

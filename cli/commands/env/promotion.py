@@ -81,8 +81,8 @@ async def _followed(client: Client, trial: promotion_pb2.Trial, *, screen: Scree
         differences.table(trial.comparison, entities, heads=heads, width=screen.out.width),
         tables.facts(
             [
-                ("in use", trials.short(trial.base_digest)),
-                ("candidate", trials.short(trial.candidate_digest)),
+                ("in use", _ran_in(trial.base_digest)),
+                ("candidate", _ran_in(trial.candidate_digest)),
                 ("trial", documents.last(trial.name)),
             ]
         ),
@@ -91,11 +91,15 @@ async def _followed(client: Client, trial: promotion_pb2.Trial, *, screen: Scree
     return int(bool(trial.obstacle))
 
 
+def _ran_in(digest: str) -> str:
+    return trials.short(digest) if digest else "nothing ran"
+
+
 def _say_command(trial: promotion_pb2.Trial, screen: Screen) -> None:
     command = f"ackrep env promote {documents.last(trial.candidate)}"
     if not trial.obstacle:
         verb = Text("It can be promoted: ", style="bold green")
-    elif trial.comparison.changes and trial.candidate_digest:
+    elif trial.forcible:
         screen.print(Text(f"Not to be promoted: {trial.obstacle}", style="bold red"))
         verb, command = Text("All the same: ", style="dim"), f"{command} --force --reason TEXT"
     else:

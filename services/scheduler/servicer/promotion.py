@@ -5,7 +5,7 @@ from typing import Any
 from ackrep.scheduler.v1 import promotion_pb2, promotion_pb2_grpc
 from services.errors import InvalidArgumentError
 from services.scheduler.domain.names import environment_image, environment_name, trial_id
-from services.scheduler.domain.promotion import Findings, Promotion, Trial
+from services.scheduler.domain.promotion import Findings, Promotion, Trial, hindrance
 from services.scheduler.messages import timestamp
 from services.scheduler.promotions import Promotions
 from services.scheduler.servicer.comparison import comparison_message
@@ -116,6 +116,7 @@ def _findings_message(found: Findings, obstacle: str) -> promotion_pb2.Trial:
     message.candidate_digest = next(iter(found.candidate_images), "")
     message.base_digest = next(iter(found.base_images), "")
     message.obstacle = obstacle
+    message.forcible = bool(obstacle) and not hindrance(found)
     message.comparison.CopyFrom(
         comparison_message(found.comparison, base=trial.base_run, other=trial.candidate_run)
     )

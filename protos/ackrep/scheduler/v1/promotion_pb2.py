@@ -28,7 +28,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ackrep/scheduler/v1/promotion.proto\x12\x13\x61\x63krep.scheduler.v1\x1a$ackrep/scheduler/v1/comparison.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x02\n\x05Trial\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x11\n\tcandidate\x18\x03 \x01(\t\x12\x18\n\x10\x63\x61ndidate_digest\x18\x04 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x05 \x01(\t\x12\x10\n\x08\x62\x61se_run\x18\x06 \x01(\t\x12\x15\n\rcandidate_run\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x65ntity_count\x18\t \x01(\x05\x12\x16\n\x0eselected_count\x18\n \x01(\x05\x12\x10\n\x08\x66inished\x18\x0b \x01(\x08\x12\x36\n\ncomparison\x18\x0c \x01(\x0b\x32\".ackrep.scheduler.v1.RunComparison\x12\x10\n\x08obstacle\x18\r \x01(\t\x12\x11\n\tpromotion\x18\x0e \x01(\t\"\xdb\x01\n\tPromotion\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x05 \x01(\t\x12\r\n\x05trial\x18\x06 \x01(\t\x12\x0e\n\x06\x66orced\x18\x07 \x01(\x08\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63urrent\x18\n \x01(\x08\"c\n\x12\x43reateTrialRequest\x12\x17\n\tcandidate\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0e\n\x06sample\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"%\n\x0fGetTrialRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"O\n\x11ListTrialsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\"Y\n\x12ListTrialsResponse\x12*\n\x06trials\x18\x01 \x03(\x0b\x32\x1a.ackrep.scheduler.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x19PromoteEnvironmentRequest\x12\x13\n\x05trial\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x18RevertEnvironmentRequest\x12\x19\n\x0b\x65nvironment\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"S\n\x15ListPromotionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\"e\n\x16ListPromotionsResponse\x12\x32\n\npromotions\x18\x01 \x03(\x0b\x32\x1e.ackrep.scheduler.v1.Promotion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x88\x06\n\x10PromotionService\x12i\n\x0b\x43reateTrial\x12\'.ackrep.scheduler.v1.CreateTrialRequest\x1a\x1a.ackrep.scheduler.v1.Trial\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/trials:\x01*\x12i\n\x08GetTrial\x12$.ackrep.scheduler.v1.GetTrialRequest\x1a\x1a.ackrep.scheduler.v1.Trial\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=trials/*}\x12q\n\nListTrials\x12&.ackrep.scheduler.v1.ListTrialsRequest\x1a\'.ackrep.scheduler.v1.ListTrialsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/trials\x12\x8d\x01\n\x12PromoteEnvironment\x12..ackrep.scheduler.v1.PromoteEnvironmentRequest\x1a\x1e.ackrep.scheduler.v1.Promotion\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/{trial=trials/*}:promote:\x01*\x12\x96\x01\n\x11RevertEnvironment\x12-.ackrep.scheduler.v1.RevertEnvironmentRequest\x1a\x1e.ackrep.scheduler.v1.Promotion\"2\x82\xd3\xe4\x93\x02,\"\'/v1/{environment=environments/*}:revert:\x01*\x12\x81\x01\n\x0eListPromotions\x12*.ackrep.scheduler.v1.ListPromotionsRequest\x1a+.ackrep.scheduler.v1.ListPromotionsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/promotionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ackrep/scheduler/v1/promotion.proto\x12\x13\x61\x63krep.scheduler.v1\x1a$ackrep/scheduler/v1/comparison.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x02\n\x05Trial\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x11\n\tcandidate\x18\x03 \x01(\t\x12\x18\n\x10\x63\x61ndidate_digest\x18\x04 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x05 \x01(\t\x12\x10\n\x08\x62\x61se_run\x18\x06 \x01(\t\x12\x15\n\rcandidate_run\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x65ntity_count\x18\t \x01(\x05\x12\x16\n\x0eselected_count\x18\n \x01(\x05\x12\x10\n\x08\x66inished\x18\x0b \x01(\x08\x12\x36\n\ncomparison\x18\x0c \x01(\x0b\x32\".ackrep.scheduler.v1.RunComparison\x12\x10\n\x08obstacle\x18\r \x01(\t\x12\x11\n\tpromotion\x18\x0e \x01(\t\x12\x10\n\x08\x66orcible\x18\x0f \x01(\x08\"\xdb\x01\n\tPromotion\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x05 \x01(\t\x12\r\n\x05trial\x18\x06 \x01(\t\x12\x0e\n\x06\x66orced\x18\x07 \x01(\x08\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63urrent\x18\n \x01(\x08\"c\n\x12\x43reateTrialRequest\x12\x17\n\tcandidate\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0e\n\x06sample\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"%\n\x0fGetTrialRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"O\n\x11ListTrialsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\"Y\n\x12ListTrialsResponse\x12*\n\x06trials\x18\x01 \x03(\x0b\x32\x1a.ackrep.scheduler.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x19PromoteEnvironmentRequest\x12\x13\n\x05trial\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x18RevertEnvironmentRequest\x12\x19\n\x0b\x65nvironment\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"S\n\x15ListPromotionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\"e\n\x16ListPromotionsResponse\x12\x32\n\npromotions\x18\x01 \x03(\x0b\x32\x1e.ackrep.scheduler.v1.Promotion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x88\x06\n\x10PromotionService\x12i\n\x0b\x43reateTrial\x12\'.ackrep.scheduler.v1.CreateTrialRequest\x1a\x1a.ackrep.scheduler.v1.Trial\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/trials:\x01*\x12i\n\x08GetTrial\x12$.ackrep.scheduler.v1.GetTrialRequest\x1a\x1a.ackrep.scheduler.v1.Trial\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=trials/*}\x12q\n\nListTrials\x12&.ackrep.scheduler.v1.ListTrialsRequest\x1a\'.ackrep.scheduler.v1.ListTrialsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/trials\x12\x8d\x01\n\x12PromoteEnvironment\x12..ackrep.scheduler.v1.PromoteEnvironmentRequest\x1a\x1e.ackrep.scheduler.v1.Promotion\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/{trial=trials/*}:promote:\x01*\x12\x96\x01\n\x11RevertEnvironment\x12-.ackrep.scheduler.v1.RevertEnvironmentRequest\x1a\x1e.ackrep.scheduler.v1.Promotion\"2\x82\xd3\xe4\x93\x02,\"\'/v1/{environment=environments/*}:revert:\x01*\x12\x81\x01\n\x0eListPromotions\x12*.ackrep.scheduler.v1.ListPromotionsRequest\x1a+.ackrep.scheduler.v1.ListPromotionsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/promotionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,25 +62,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROMOTIONSERVICE'].methods_by_name['ListPromotions']._loaded_options = None
   _globals['_PROMOTIONSERVICE'].methods_by_name['ListPromotions']._serialized_options = b'\202\323\344\223\002\020\022\016/v1/promotions'
   _globals['_TRIAL']._serialized_start=195
-  _globals['_TRIAL']._serialized_end=556
-  _globals['_PROMOTION']._serialized_start=559
-  _globals['_PROMOTION']._serialized_end=778
-  _globals['_CREATETRIALREQUEST']._serialized_start=780
-  _globals['_CREATETRIALREQUEST']._serialized_end=879
-  _globals['_GETTRIALREQUEST']._serialized_start=881
-  _globals['_GETTRIALREQUEST']._serialized_end=918
-  _globals['_LISTTRIALSREQUEST']._serialized_start=920
-  _globals['_LISTTRIALSREQUEST']._serialized_end=999
-  _globals['_LISTTRIALSRESPONSE']._serialized_start=1001
-  _globals['_LISTTRIALSRESPONSE']._serialized_end=1090
-  _globals['_PROMOTEENVIRONMENTREQUEST']._serialized_start=1092
-  _globals['_PROMOTEENVIRONMENTREQUEST']._serialized_end=1171
-  _globals['_REVERTENVIRONMENTREQUEST']._serialized_start=1173
-  _globals['_REVERTENVIRONMENTREQUEST']._serialized_end=1248
-  _globals['_LISTPROMOTIONSREQUEST']._serialized_start=1250
-  _globals['_LISTPROMOTIONSREQUEST']._serialized_end=1333
-  _globals['_LISTPROMOTIONSRESPONSE']._serialized_start=1335
-  _globals['_LISTPROMOTIONSRESPONSE']._serialized_end=1436
-  _globals['_PROMOTIONSERVICE']._serialized_start=1439
-  _globals['_PROMOTIONSERVICE']._serialized_end=2215
+  _globals['_TRIAL']._serialized_end=574
+  _globals['_PROMOTION']._serialized_start=577
+  _globals['_PROMOTION']._serialized_end=796
+  _globals['_CREATETRIALREQUEST']._serialized_start=798
+  _globals['_CREATETRIALREQUEST']._serialized_end=897
+  _globals['_GETTRIALREQUEST']._serialized_start=899
+  _globals['_GETTRIALREQUEST']._serialized_end=936
+  _globals['_LISTTRIALSREQUEST']._serialized_start=938
+  _globals['_LISTTRIALSREQUEST']._serialized_end=1017
+  _globals['_LISTTRIALSRESPONSE']._serialized_start=1019
+  _globals['_LISTTRIALSRESPONSE']._serialized_end=1108
+  _globals['_PROMOTEENVIRONMENTREQUEST']._serialized_start=1110
+  _globals['_PROMOTEENVIRONMENTREQUEST']._serialized_end=1189
+  _globals['_REVERTENVIRONMENTREQUEST']._serialized_start=1191
+  _globals['_REVERTENVIRONMENTREQUEST']._serialized_end=1266
+  _globals['_LISTPROMOTIONSREQUEST']._serialized_start=1268
+  _globals['_LISTPROMOTIONSREQUEST']._serialized_end=1351
+  _globals['_LISTPROMOTIONSRESPONSE']._serialized_start=1353
+  _globals['_LISTPROMOTIONSRESPONSE']._serialized_end=1454
+  _globals['_PROMOTIONSERVICE']._serialized_start=1457
+  _globals['_PROMOTIONSERVICE']._serialized_end=2233
 # @@protoc_insertion_point(module_scope)

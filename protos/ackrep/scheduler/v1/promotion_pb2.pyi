@@ -40,6 +40,7 @@ class Trial(_message.Message):
     COMPARISON_FIELD_NUMBER: _builtins.int
     OBSTACLE_FIELD_NUMBER: _builtins.int
     PROMOTION_FIELD_NUMBER: _builtins.int
+    FORCIBLE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `trials/{id}`."""
     environment: _builtins.str
@@ -64,6 +65,8 @@ class Trial(_message.Message):
     """Why it cannot be promoted as it is, for people to read; empty if it can."""
     promotion: _builtins.str
     """Its promotion, `promotions/{id}`; empty if it was not promoted."""
+    forcible: _builtins.bool
+    """True if there is an obstacle, and force and a reason overrule it."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -89,10 +92,11 @@ class Trial(_message.Message):
         comparison: _comparison_pb2.RunComparison | None = ...,
         obstacle: _builtins.str = ...,
         promotion: _builtins.str = ...,
+        forcible: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_digest", b"base_digest", "base_run", b"base_run", "candidate", b"candidate", "candidate_digest", b"candidate_digest", "candidate_run", b"candidate_run", "comparison", b"comparison", "create_time", b"create_time", "entity_count", b"entity_count", "environment", b"environment", "finished", b"finished", "name", b"name", "obstacle", b"obstacle", "promotion", b"promotion", "selected_count", b"selected_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_digest", b"base_digest", "base_run", b"base_run", "candidate", b"candidate", "candidate_digest", b"candidate_digest", "candidate_run", b"candidate_run", "comparison", b"comparison", "create_time", b"create_time", "entity_count", b"entity_count", "environment", b"environment", "finished", b"finished", "forcible", b"forcible", "name", b"name", "obstacle", b"obstacle", "promotion", b"promotion", "selected_count", b"selected_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
