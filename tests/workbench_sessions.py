@@ -58,6 +58,7 @@ class Sessions:
             session = Session(call)
             opening = workbench_pb2.OpenWorkbench(environment=environment, **facts)  # type: ignore[arg-type]
             await session.send(Request(open=opening))
+            await session.until(lambda one: one.HasField("ready"))
             for path, content in (FILES if files is None else files).items():
                 for first in range(0, max(1, len(content)), 1 << 18):
                     part = workbench_pb2.WorkbenchFile(
@@ -71,8 +72,7 @@ class Sessions:
                     Request(file=workbench_pb2.WorkbenchFile(path=path, link=target))
                 )
             await session.send(Request(files_end=workbench_pb2.FilesEnd()))
-            async with asyncio.timeout(240):
-                session.started = (await session.until(lambda one: one.HasField("started"))).started
+            session.started = (await session.until(lambda one: one.HasField("started"))).started
             try:
                 yield session
             finally:
@@ -119,17 +119,20 @@ class Session:
         return answer
 
     async def until(self, holds: Callable[[Response], bool]) -> Response:
-        """Reads until a message is the one that is waited for."""
-        async with asyncio.timeout(60):
+        """Reads until a message is the one that is waited for; an image may have to be made."""
+        async with asyncio.timeout(240):
             while not holds(answer := await self.next()):
                 pass
         return answer
 
     async def shows(self, text: str) -> None:
         """Reads until the output has a text."""
-        async with asyncio.timeout(30):
-            while text.encode() not in self.output:
-                await self.next()
+        try:
+            async with asyncio.timeout(30):
+                while text.encode() not in self.output:
+                    await self.next()
+        except TimeoutError:
+            raise AssertionError(f"no {text!r} in {self.output!r}") from None
 
     async def ended(self) -> int:
         """Reads to the program's end; its status."""

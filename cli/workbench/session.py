@@ -15,7 +15,7 @@ from cli.screen import Screen
 from cli.workbench.changes import Changes
 from cli.workbench.outgoing import Bar, Outgoing
 from cli.workbench.tunnels import Tunnels
-from services.errors import UnavailableError
+from services.errors import Error, UnavailableError
 
 Request = workbench_pb2.RunWorkbenchRequest
 Response = workbench_pb2.RunWorkbenchResponse
@@ -50,9 +50,14 @@ class Session:
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        with errors("runner"):
-            while isinstance(answer := await self._call.read(), Response):
-                await self._hear(answer)
+        try:
+            with errors("runner"):
+                while isinstance(answer := await self._call.read(), Response):
+                    await self._hear(answer)
+        except Error as error:
+            # All that gRPC says where the other side ends a stream while something is being sent.
+            if type(error) is not Error:
+                raise
         raise UnavailableError("the runner ended the session")
 
     async def _hear(self, answer: Response) -> None:

@@ -107,8 +107,12 @@ async def test_a_terminal_is_one(server: Sessions) -> None:
         await session.shows("second-2")
         await session.type("\x1a")
         await session.shows("Stopped")
-        await session.type("echo job=$(jobs | wc -l); kill %1; exit 3\n")
-        await session.shows("job=1")
+        await session.type("fg\n")
+        await session.shows("fg\r\n\x1b[?2004l\rsh -c")
+        await session.type("back\n")
+        await session.shows("back\r\nback\r\n")
+        await session.type("\x04")
+        await session.type("exit 3\n")
         assert 3 == await session.ended()
         assert b"42-woken" not in session.output
 

@@ -52,6 +52,7 @@ class Workbench:
         self._configuration: Dict[str, Any] = {}
         self._places: Any = None
         self._copy: Any = None
+        self._refusal: Optional[files.Refused] = None
         self._program: Optional[running.Program] = None
         self._tunnels: Any = None
         self._input = bytearray()
@@ -135,9 +136,16 @@ class Workbench:
         self._send({"type": "hello", "conformance": facts, "rung": self._places.trial.rung})
 
     def _file(self, header: Dict[str, Any], body: bytes) -> None:
-        self._copy.add(header, body)
+        if self._refusal is None:
+            try:
+                self._copy.add(header, body)
+            except files.Refused as error:
+                # Told when all were sent: who is still sending then would not hear it.
+                self._refusal = error
 
     def _start(self, header: Dict[str, Any], body: bytes) -> None:
+        if self._refusal is not None:
+            raise self._refusal
         self._copy.finish()
         folder = self._places.folder(header)
         if not os.path.isdir(folder):
@@ -313,11 +321,10 @@ class Workbench:
     def _collect_more(self) -> None:
         if self._collecting is None or self._congested:
             return
-        frame = next(self._collecting, None)
-        if frame is None:
-            self._collecting = None
-        else:
-            self._send(*frame)
+        header, body = next(self._collecting)
+        if header["type"] == "collected":
+            self._collecting = None  # before it is told, for then it may be asked for again
+        self._send(header, body)
 
     _handlers = {
         "config": _configure,
