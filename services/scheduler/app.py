@@ -85,13 +85,16 @@ class Scheduler:
         wanted = await self._creating.check(
             entity=entity, revision=revision, environment=environment, force=force
         )
-        wanted = await self._placing.quarantined(
-            await self._placing.single(wanted, requester=requester, priority=priority)
-        )
+        [wanted] = await self._store.checks.with_results([wanted])
+        if not wanted.finished:  # what need not run needs no place either
+            wanted = await self._placing.quarantined(
+                await self._placing.single(wanted, requester=requester, priority=priority)
+            )
         check, created = await self._store.checks.create(wanted, request_id=request_id)
         if created:
-            self._bells.queue.ring()
-            self._bells.check_changed(check.id, announced=True)
+            if not check.finished:
+                self._bells.queue.ring()
+            self._bells.check_changed(check.id, announced=not check.reused_from)
         return check
 
     async def create_run(
@@ -124,9 +127,14 @@ class Scheduler:
         wanted = selection or Selection(entities=tuple(entities))
         keys = await self._selecting.keys(wanted, revision=tree)
         run = Run(id=new_id(), title=title, revision=tree, commit=commit, create_time=self._clock())
-        checks = await self._creating.of_run(run, keys, environment=environment, force=force)
-        placed = await self._placing.of_run(checks, requester=requester, priority=priority)
-        checks = [await self._placing.quarantined(check) for check in placed]
+        checks = await self._store.checks.with_results(
+            await self._creating.of_run(run, keys, environment=environment, force=force)
+        )
+        coming = [check for check in checks if not check.finished]
+        if coming:
+            placed = await self._placing.of_run(coming, requester=requester, priority=priority)
+            coming = [await self._placing.quarantined(check) for check in placed]
+        checks = [*coming, *(check for check in checks if check.finished)]
         summary, created = await self._store.runs.create(run, checks, request_id=request_id)
         if created:
             self._bells.queue.ring()

@@ -23,7 +23,7 @@ from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.window import QueueGroup, room
 from services.scheduler.memory_bisections import MemoryBisections
-from services.scheduler.memory_environments import MemoryEnvironments, finished_alike
+from services.scheduler.memory_environments import MemoryEnvironments, finished_alike, with_results
 from services.scheduler.memory_policy import MemoryDeadLetters, MemoryPolicy
 from services.scheduler.memory_promotions import MemoryPromotions, MemoryTrials
 from services.scheduler.memory_retention import MemoryRetention
@@ -112,6 +112,9 @@ class _Checks:
         if request_id:
             self._state.requests["check", request_id] = found.id
         return found, created
+
+    async def with_results(self, checks: Sequence[Check]) -> list[Check]:
+        return with_results(checks, self._state.checks.values())
 
     async def get(self, check_id: str) -> Check:
         if check_id not in self._state.checks:

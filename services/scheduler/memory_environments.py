@@ -1,6 +1,6 @@
 """What runners told of environments, and results that stand for new checks, in memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from services.scheduler.domain import machine
@@ -68,3 +68,11 @@ def finished_alike(check: Check, others: Iterable[Check]) -> Check:
         return check
     origin = max(found, key=lambda other: other.id)
     return machine.reused(check, origin=origin, now=check.create_time)
+
+
+def with_results(checks: Iterable[Check], known: Collection[Check]) -> list[Check]:
+    """New checks, finished where an equal result is known and no equal one is active."""
+    active = {check.inputs_digest for check in known if not check.finished}
+    return [
+        check if check.inputs_digest in active else finished_alike(check, known) for check in checks
+    ]

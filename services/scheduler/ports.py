@@ -80,6 +80,12 @@ class Checks(Protocol):
         the one that the same request made before, or the equal active one.
         """
 
+    async def with_results(self, checks: Sequence[Check]) -> list[Check]:
+        """Gives new checks, finished where an equal result exists and no equal one is active.
+
+        `create` does so by itself: this is for who wants to know before.
+        """
+
     async def get(self, check_id: str) -> Check:
         """Gets a check.
 

@@ -1,5 +1,6 @@
 """Checks and their results in SQL."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select
@@ -9,7 +10,7 @@ from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.ports import Announce, Change, Transition
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
-from services.scheduler.sql.reuse import save_ran
+from services.scheduler.sql.reuse import save_ran, with_results
 from services.scheduler.sql.rows import CHECK, changing_values_of, checks_of
 from services.scheduler.sql.writing import (
     SAVE,
@@ -59,7 +60,11 @@ class SqlChecks:
                 remember(connection, kind="check", request_id=request_id, resource=found.id)
             return found, bool(new)
 
-        return await self._database.write(write)
+        # What did not run is durable in the check that did: who loses this one asks again.
+        return await self._database.write(write, durable=not check.finished)
+
+    async def with_results(self, checks: Sequence[Check]) -> list[Check]:
+        return await self._database.read(lambda connection: with_results(connection, checks))
 
     async def get(self, check_id: str) -> Check:
         return await self._database.read(lambda connection: one(connection, check_id))
