@@ -17,9 +17,16 @@ from cli.context import Context, pass_context
 from cli.history_calls import HistoryCalls
 from cli.options import server_options, shared_options
 from cli.verdicts import USAGE
-from services.errors import Error, InvalidArgumentError, PreconditionError, UnavailableError
+from services.errors import (
+    Error,
+    InvalidArgumentError,
+    PreconditionError,
+    ResourceExhaustedError,
+)
 
 _PATTERN = "ci_results__*.yaml"
+_REFUSALS = (InvalidArgumentError, PreconditionError, ResourceExhaustedError)
+"""Errors of one file, which leave the others to be imported."""
 
 
 @click.command("import-results")
@@ -46,7 +53,7 @@ def import_results(context: Context, *, path: Path) -> int:
             for file in files:
                 try:
                     answer = await calls.import_run(file.name, file.read_bytes())
-                except (InvalidArgumentError, PreconditionError) as error:
+                except _REFUSALS as error:
                     refused += 1
                     _refused(context, file.name, error)
                 else:
@@ -116,8 +123,6 @@ def _bar(title: str, *, total: int) -> Progress:
 
 
 def _refused(context: Context, name: str, error: Error) -> None:
-    if isinstance(error, UnavailableError):
-        raise error
     if context.json:
         click.echo(documents.line({"file": name, "error": error.message}))
     else:
