@@ -16,6 +16,7 @@ from services.runner.documents.models import Closure, Findings, Models, path_of_
 from services.runner.documents.pages import Part
 from services.runner.documents.ports import Catalog, Listener, Member
 from services.runner.documents.workshop import (
+    JOIN_LIMITS,
     MAXIMUM_DOCUMENT,
     TEX_ENVIRONMENT,
     TEX_LIMITS,
@@ -23,7 +24,7 @@ from services.runner.documents.workshop import (
 )
 from services.runner.sessions.outcome import Outcome
 from services.runner.sessions.plan import document_plan
-from services.runner.sessions.session import Tree
+from services.runner.sessions.session import Limits, Tree
 
 _FOLDER: Final = "document"
 _JOINED: Final = "catalogue"
@@ -125,7 +126,7 @@ class Documents:
         )
         files = {name: part.pdf for name, part in parts.items()}
         files[f"{_JOINED}.tex"] = text.encode()
-        made_of, outcome = await self._set(files, _JOINED, listener)
+        made_of, outcome = await self._set(files, _JOINED, listener, limits=JOIN_LIMITS)
         if made_of is None:
             raise PreconditionError(f"the parts cannot be joined: {outcome.message}")
         return made_of.pdf
@@ -175,14 +176,19 @@ class Documents:
         return made
 
     async def _set(
-        self, files: dict[str, bytes], main: str, listener: Listener
+        self,
+        files: dict[str, bytes],
+        main: str,
+        listener: Listener,
+        *,
+        limits: Limits | None = None,
     ) -> tuple[_Set | None, Outcome]:
         """Runs TeX; without a document the outcome's message says why."""
         done = await self._workshop.run(
             self._workshop.environment(TEX_ENVIRONMENT),
             document_plan(_FOLDER, main=main),
             trees=[Tree(path=_FOLDER, tar=sources.archive(files))],
-            limits=TEX_LIMITS,
+            limits=limits or TEX_LIMITS,
             progress=listener.progress,
         )
         pdf = done.files.get(f"{_FOLDER}/{main}.pdf", b"")

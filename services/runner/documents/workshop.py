@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from services.errors import UnavailableError
@@ -37,6 +37,8 @@ TEX_LIMITS: Final = Limits(
     left_bytes=512 * _MEGABYTE,
 )
 """Of setting one document."""
+JOIN_LIMITS: Final = replace(TEX_LIMITS, wall_seconds=600.0, cpu_seconds=600.0)
+"""Of joining many: the TeX is ours, and every page of every part is read."""
 MAXIMUM_DOCUMENT: Final = 64 * _MEGABYTE
 
 
