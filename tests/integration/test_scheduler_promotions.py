@@ -136,11 +136,11 @@ class Promoting:
         with rpc.remote_errors():
             return await self._comparison.CompareRuns(request, timeout=20)
 
-    async def image(self, key: str) -> str:
-        """Checks an entity anew; the digest of the image that it ran in."""
+    async def image(self, key: str, *, force: bool = True) -> str:
+        """Checks an entity, anew if forced; the digest of the image that it ran in."""
         with rpc.remote_errors():
             check = await self.system.users.CreateCheck(
-                scheduler_pb2.CreateCheckRequest(entity=f"entities/{key}", force=True), timeout=20
+                scheduler_pb2.CreateCheckRequest(entity=f"entities/{key}", force=force), timeout=20
             )
         done = await self.system.finished(check.name)
         return done.result.provenance.environment_digest
@@ -236,6 +236,7 @@ async def test_checks_run_in_what_was_promoted_until_it_is_reverted(promoting: P
     await promoting.promote(trial.name)
     promoting.images.tags["candidate"] = OLD
     assert NEW == await promoting.image("AAAAA")
+    assert NEW == await promoting.image("AAAAA", force=False)
 
     promoting.images.tags["next"] = OLD
     promoting.images.good[OLD].add("CCCCC")
@@ -254,7 +255,7 @@ async def test_checks_run_in_what_was_promoted_until_it_is_reverted(promoting: P
     assert NEW == await promoting.image("AAAAA")
     promoting.images.own = OLD
     assert "" == (await promoting.revert("nor this one")).digest
-    assert OLD == await promoting.image("AAAAA")
+    assert OLD == await promoting.image("AAAAA", force=False)
     with pytest.raises(PreconditionError, match=r"no promotion of .* is in use"):
         await promoting.revert("once more")
     assert [True, False, False, False] == [one.current for one in await promoting.history()]
