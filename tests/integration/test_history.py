@@ -74,10 +74,13 @@ class Past:
         )
 
 
-@pytest.fixture
-async def past(tmp_path: Path) -> AsyncIterator[Past]:
-    """An empty store."""
-    database = Database(f"sqlite:///{tmp_path / 'scheduler.sqlite'}")
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def past(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Past]:
+    """An empty store in each database."""
+    url = f"sqlite:///{tmp_path / 'scheduler.sqlite'}"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+    database = Database(url)
     await database.prepare()
     try:
         yield Past(database, tmp_path)
