@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
@@ -109,7 +110,7 @@ class Session:
         parts = outgoing.parts()
 
         def some() -> list[workbench_pb2.WorkbenchFile]:
-            return [part for part, _ in zip(parts, range(_READ_PARTS), strict=False)]
+            return list(itertools.islice(parts, _READ_PARTS))
 
         await self._until(self._ready)
         self._notice.done()

@@ -111,7 +111,11 @@ async def jupyter(docker_engine: Engine, tmp_path: Path) -> AsyncIterator[Jupyte
 async def test_a_notebook_runs(jupyter: Jupyter) -> None:
     """A kernel of the environment computes, over websockets, and what it writes comes back."""
     async with jupyter.browser() as browser:
-        kernel = (await browser.post("/api/kernels")).raise_for_status().json()["id"]
+        kernel = (
+            (await browser.post("/api/kernels", json={"path": "notes.txt"}))
+            .raise_for_status()
+            .json()["id"]
+        )
         code = (
             "import numpy, sys, ackrep_core; print(numpy.arange(4).sum(), sys.prefix)\n"
             "open('made.txt', 'w').write(open('notes.txt').read() * 2)"
@@ -152,7 +156,9 @@ async def test_connections_do_not_wait_for_each_other(jupyter: Jupyter) -> None:
 
     async def download() -> str:
         async with jupyter.browser() as browser:
-            return hashlib.sha256((await browser.get("/files/large.bin")).content).hexdigest()
+            answer = (await browser.get("/files/large.bin")).raise_for_status()
+            assert len(LARGE) == len(answer.content)
+            return hashlib.sha256(answer.content).hexdigest()
 
     async with asyncio.timeout(SECONDS):
         digests = await asyncio.gather(download(), download())
