@@ -2,20 +2,23 @@
 
 `python -m bench.whole REPOSITORY[@REF] [--backend docker] [--backend process] [--twice]`
 
-With `--twice` everything is checked three times with each backend: warm, warm again, and cold (each
-check in a workplace of its own); verdicts and numbers are compared exactly. It then exits with 1 if
-anything differs.
+With `--twice` everything is checked four times with each backend: warm, warm again, cold (each
+check in a workplace of its own), and cold with nothing imported ahead; verdicts and numbers are
+compared exactly. It then exits with 1 if anything differs.
 """
 
 import argparse
 import asyncio
 import contextlib
 import os
+import re
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
@@ -32,8 +35,10 @@ from cli.embedded import Options, joined
 from cli.source import Source
 from cli.state import System
 from services.rpc import dial
+from services.runner.settings import Settings
 
 _CALL_SECONDS = 60.0
+_BLOCK = re.DOTALL | re.MULTILINE
 _COLD = {"ACKREP_RUNNER_CHECKS_PER_WORKPLACE": "1"}
 
 
@@ -152,6 +157,19 @@ def settings(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def bare_environments(folder: Path) -> Path:
+    """Copies this installation's environments into a folder, without what they import ahead."""
+    copied = folder / "environments"
+    (installed,) = Settings(token="").environment_folders
+    shutil.copytree(installed, copied, dirs_exist_ok=True)
+    for path in copied.glob("*.toml"):
+        text, count = re.subn(r"^preload = \[.*?\]", "preload = []", path.read_text(), flags=_BLOCK)
+        if count != 1:
+            raise ValueError(f"{path.name} has {count} lists of what to preload")
+        path.write_text(text)
+    return copied
+
+
 def wholes_of(
     where: Source, *, backend: str, slots: int, names: list[str], more: Mapping[str, str]
 ) -> tuple[list[Whole], dict[str, str]]:
@@ -169,6 +187,18 @@ def wholes_of(
     return wholes, titles
 
 
+def plans_of(backend: str, *, twice: bool, scratch: Path) -> list[tuple[list[str], dict[str, str]]]:
+    """Systems to start: the names of the runs in each, and its settings."""
+    if not twice:
+        return [([backend], {})]
+    bare = {"ACKREP_RUNNER_ENVIRONMENTS": str(bare_environments(scratch))}
+    return [
+        ([f"{backend} warm", f"{backend} warm again"], {}),
+        ([f"{backend} cold"], _COLD),
+        ([f"{backend} cold, no preload"], _COLD | bare),
+    ]
+
+
 def main() -> None:
     """Parses the command line, checks with each backend, prints."""
     parser = argparse.ArgumentParser(prog="python -m bench.whole", description=__doc__)
@@ -182,16 +212,14 @@ def main() -> None:
     titles: dict[str, str] = {}
     compared: list[Comparison] = []
     for backend in options.backend or ["docker", "process"]:
-        plans: list[tuple[list[str], Mapping[str, str]]] = [([backend], {})]
-        if options.twice:
-            warm = [f"{backend} warm", f"{backend} warm again"]
-            plans = [(warm, {}), ([f"{backend} cold"], _COLD)]
         found: list[Whole] = []
-        for names, more in plans:
-            some, titles = wholes_of(
-                where, backend=backend, slots=options.slots, names=names, more=more
-            )
-            found += some
+        with tempfile.TemporaryDirectory(prefix="ackrep-whole-") as scratch:
+            plans = plans_of(backend, twice=options.twice, scratch=Path(scratch))
+            for names, more in plans:
+                some, titles = wholes_of(
+                    where, backend=backend, slots=options.slots, names=names, more=more
+                )
+                found += some
         if options.twice:
             compared.append(Comparison([(one.name, one.checks) for one in found]))
         wholes += found
