@@ -24,6 +24,7 @@ from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.window import QueueGroup, room
 from services.scheduler.memory_bisections import MemoryBisections
 from services.scheduler.memory_environments import MemoryEnvironments, finished_alike, with_results
+from services.scheduler.memory_outbox import MemoryOutbox
 from services.scheduler.memory_policy import MemoryDeadLetters, MemoryPolicy
 from services.scheduler.memory_promotions import MemoryPromotions, MemoryTrials
 from services.scheduler.memory_retention import MemoryRetention
@@ -52,6 +53,7 @@ class _State:
     jobs: dict[str, tuple[datetime, int]] = dataclasses.field(default_factory=dict)
     """When a queued check was published, and where it lies."""
     publications: dict[str, int] = dataclasses.field(default_factory=dict)
+    not_reusable: set[str] = dataclasses.field(default_factory=set)
     change: int = 0
     message: int = 0
 
@@ -69,6 +71,9 @@ class _State:
             self.outbox[self.message] = dataclasses.replace(message, number=self.message)
         return after
 
+    def known(self) -> list[Check]:
+        return [check for check in self.checks.values() if check.id not in self.not_reusable]
+
     def add(self, check: Check) -> tuple[Check, bool]:
         if not check.finished:
             for other in self.checks.values():
@@ -76,7 +81,7 @@ class _State:
                     return other, False
         if check.basis is not None:
             self.environments.closures.setdefault(check.basis.closure, check.basis.folders)
-        return self.keep(None, finished_alike(check, self.checks.values())), True
+        return self.keep(None, finished_alike(check, self.known())), True
 
 
 def memory_store(*, announce: Announce) -> Store:
@@ -89,12 +94,12 @@ def memory_store(*, announce: Announce) -> Store:
         queue=_Queue(state),
         dead_letters=MemoryDeadLetters(state.checks.values),
         policy=MemoryPolicy(state.checks.values, published=state.jobs),
-        outbox=_Outbox(state),
+        outbox=MemoryOutbox(state.outbox),
         runners=_Runners(state),
         trials=MemoryTrials(),
         promotions=MemoryPromotions(),
         environments=state.environments,
-        retention=MemoryRetention(state.checks.values),
+        retention=MemoryRetention(state.checks.values, not_reusable=state.not_reusable),
         schedules=MemorySchedules(state.checks.values),
         bisections=MemoryBisections(),
     )
@@ -114,7 +119,7 @@ class _Checks:
         return found, created
 
     async def with_results(self, checks: Sequence[Check]) -> list[Check]:
-        return with_results(checks, self._state.checks.values())
+        return with_results(checks, self._state.known())
 
     async def get(self, check_id: str) -> Check:
         if check_id not in self._state.checks:
@@ -320,19 +325,6 @@ class _Queue:
             number=self._state.publications.get(check.id, 0),
             sequence=self._state.jobs[check.id][1] if check.id in self._state.jobs else 0,
         )
-
-
-class _Outbox:
-    def __init__(self, state: _State) -> None:
-        self._state = state
-
-    async def pending(self, *, after: int = 0, limit: int) -> list[Message]:
-        messages = sorted(self._state.outbox.items())
-        return [message for number, message in messages if number > after][:limit]
-
-    async def remove(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            self._state.outbox.pop(number, None)
 
 
 class _Runners:

@@ -12,10 +12,12 @@ class MemoryRetention:
 
     Args:
         checks: Gives all checks.
+        not_reusable: Gets the ids of those that lost a file.
     """
 
-    def __init__(self, checks: Callable[[], Iterable[Check]]) -> None:
+    def __init__(self, checks: Callable[[], Iterable[Check]], *, not_reusable: set[str]) -> None:
         self._checks = checks
+        self._not_reusable = not_reusable
         self._removed: dict[str, datetime] = {}
 
     async def finished(self) -> list[FinishedCheck]:
@@ -52,6 +54,9 @@ class MemoryRetention:
         }
         marked = [digest for digest in digests if digest not in used]
         self._removed.update(dict.fromkeys(marked, now))
+        self._not_reusable.update(
+            check.id for check in self._checks() if {*marked} & {*_digests(check)}
+        )
         return marked
 
     async def removed(self, digest: str) -> datetime | None:

@@ -27,7 +27,8 @@ class Retention(Protocol):
     ) -> list[str]:
         """Notes that contents go, before they do; lists those that may.
 
-        One may not that a check refers to which finished after they were chosen.
+        One may not that a check refers to which finished after they were chosen. No result is
+        reused from now on that refers to one that goes: its check would have no files.
         """
 
     async def removed(self, digest: str) -> datetime | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.scheduler.domain import machine
-from services.scheduler.domain.check import Artefact, Check, Verdict
+from services.scheduler.domain.check import Artefact, Basis, Check, Verdict
 from services.scheduler.domain.retention import FinishedCheck, Use
 from services.scheduler.ports import Store
 from tests.scheduler_stores import KINDS, NOW, SECOND, a_check, claim, empty_store, finish
@@ -83,6 +83,23 @@ async def test_marks_are_remembered(store: Store) -> None:
     assert [A] == await store.retention.mark_removed([A], chosen=later, now=later + SECOND)
     assert later + SECOND == await store.retention.removed(A)
     assert await store.retention.removed(C) is None
+
+
+async def test_results_without_their_files_are_not_reused(store: Store) -> None:
+    """A new check whose equal lost its files runs, so that the last success has its own."""
+    basis = Basis(closure="closure", image="sha256:1", runtime="1")
+    origin, _ = await store.checks.create(a_check(basis=basis))
+    await claim(store, origin)
+    plot = Artefact(sha256=A, path="a.png", size=3, content_type="image/png")
+    await finish(store, origin, artefacts=(plot,), image="sha256:1", runtime="1")
+    reused, _ = await store.checks.create(a_check(basis=basis))
+    assert origin.id == reused.reused_from
+
+    later = FINISHED + timedelta(days=1)
+    await store.retention.mark_removed([A], chosen=later, now=later)
+
+    again, created = await store.checks.create(a_check(basis=basis))
+    assert (True, False) == (created, again.finished)
 
 
 async def test_what_a_new_check_uses_is_not_marked(store: Store) -> None:

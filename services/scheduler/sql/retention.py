@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from services.scheduler.domain.check import State, Verdict
 from services.scheduler.domain.retention import FinishedCheck, Use
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
+from services.scheduler.sql.environment_tables import check_inputs
 from services.scheduler.sql.retention_tables import removed_artefacts
 from services.scheduler.sql.rows import from_micros, present, to_micros
 
@@ -32,6 +33,15 @@ _USED = (
     select(_f.sha256)
     .join(schema.checks, _c.id == _f.check_id)
     .where(_f.sha256.in_(bindparam("digests", expanding=True)), bindparam("chosen") < _FINISH_TIME)
+)
+_NOT_REUSABLE = (
+    update(check_inputs)
+    .where(
+        check_inputs.c.check_id.in_(
+            select(_f.check_id).where(_f.sha256.in_(bindparam("digests", expanding=True)))
+        )
+    )
+    .values(result_digest=None)
 )
 _REMOVED = select(_r.remove_time).where(_r.sha256 == bindparam("digest"))
 _AT_A_TIME = 500
@@ -88,6 +98,7 @@ class SqlRetention:
             if marked:
                 rows = [{"sha256": digest, "remove_time": to_micros(now)} for digest in marked]
                 connection.execute(self._mark, rows)
+                connection.execute(_NOT_REUSABLE, {"digests": marked})
             return marked
 
         return await self._database.write(write)
