@@ -1,7 +1,8 @@
 """`tex` and `pdf`: parameter tables and documents of system models."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -14,7 +15,13 @@ from cli.client import Client
 from cli.context import Context, pass_context
 from cli.options import backend_options, server_options, shared_options
 from cli.source import Source
-from services.errors import Error, InvalidArgumentError, NotFoundError, PreconditionError
+from services.errors import (
+    Error,
+    InvalidArgumentError,
+    NotCheckableError,
+    NotFoundError,
+    PreconditionError,
+)
 
 _SECONDS = 1800.0
 
@@ -150,13 +157,24 @@ async def _render(
         revision=client.revision_name,
         without_plots=not plots,
     )
-    with errors("runner"):
+    with _of_entities(), errors("runner"):
         messages = _stub(client).RenderDocument(request, timeout=_SECONDS)
         size = await rendering.save(messages, target, screen=context.screen)
     if context.json:
         click.echo(documents.line({"entities": list(keys), "path": str(target), "size": size}))
     else:
         context.screen.note(f"{target} ({size / 1000:.0f} kB)", style="green")
+
+
+@contextlib.contextmanager
+def _of_entities() -> Iterator[None]:
+    """What the runner refuses is the entities' fault, unless it has no environment for them."""
+    try:
+        yield
+    except PreconditionError as error:
+        if type(error) is not PreconditionError:
+            raise
+        raise NotCheckableError(error.message) from error
 
 
 def _stub(client: Client) -> document_pb2_grpc.DocumentServiceStub:
