@@ -162,7 +162,7 @@ async def test_connections_do_not_wait_for_each_other(jupyter: Jupyter) -> None:
 
     async with asyncio.timeout(SECONDS):
         digests = await asyncio.gather(download(), download())
-        assert [hashlib.sha256(LARGE).hexdigest()] * 2 == digests
+        assert [hashlib.sha256(LARGE).hexdigest()] * 2 == list(digests)
         rest = await reader.readuntil(b"\r\n\r\n")
         assert b"20971520" in rest
         assert LARGE == await reader.readexactly(len(LARGE))

@@ -22,7 +22,7 @@ from services.runner.servicer.workbench import WorkbenchServicer
 from tests.workbench_sessions import ENVIRONMENTS, TOKEN, Request, Session, Sessions, sessions
 
 pytestmark = pytest.mark.engine
-TERMINAL = {"size": workbench_pb2.TerminalSize(rows=30, columns=100)}
+TERMINAL: dict[str, Any] = {"size": workbench_pb2.TerminalSize(rows=30, columns=100)}
 ESCAPES = """
 import os, socket
 def tried(what, attempt):
@@ -121,8 +121,8 @@ async def test_ctrl_d_leaves(server: Sessions) -> None:
     """The end of input ends a shell, and with it what it left in the background."""
     async with server.session(**TERMINAL) as session:
         await session.shows("$ ")
-        await session.type("sleep 1000 & nohup sleep 1000 & echo $((40+2))\n")
-        await session.shows("\n42")
+        await session.type("PS1='prompt-$((40+2))> '; sleep 1000 & nohup sleep 1000 &\n")
+        await session.shows("prompt-42> ")
         await session.type("\x04")
         assert 0 == await session.ended()
 

@@ -106,7 +106,8 @@ class Workbench:
 
     def _over(self) -> UnavailableError:
         said = str(getattr(self._channel, "errors", ""))
-        why = self._reason or said.rpartition("\n")[2] or "memory may have run out, or somebody removed it"
+        last = said.rpartition("\n")[2]
+        why = self._reason or last or "memory may have run out, or somebody removed it"
         return UnavailableError(f"the container of the session ended: {why}")
 
     def end(self, reason: str = "") -> "asyncio.Task[None]":
