@@ -18,6 +18,7 @@ from pathlib import Path
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
 from services.runner.domain.environments import Definition
+from services.runner.domain.images import is_digits
 from services.runner.domain.workplaces import uid_range
 from services.runner.ports import Progress
 from services.runner.sessions import bundle
@@ -154,19 +155,21 @@ class ProcessBackend:
         return await asyncio.to_thread(remove_stale)
 
     async def digest(self, definition: Definition) -> str:
-        _require_no_reference(definition)
+        _require_no_tag(definition)
         try:
             found = await self._environments.find(definition)
         except EnvironmentUnavailableError:
             return ""
         if found is None:
             return ""
+        _require_the_same(definition, found.digest)
         self._ready[definition.name] = found
         return found.digest
 
     async def prepare(self, definition: Definition, progress: Progress) -> str:
-        _require_no_reference(definition)
+        _require_no_tag(definition)
         made = await self._environments.make(definition, progress)
+        _require_the_same(definition, made.digest)
         self._ready[definition.name] = made
         return made.digest
 
@@ -229,13 +232,23 @@ class ProcessBackend:
         await asyncio.gather(*(workplace.close() for workplace in list(self._open)))
 
 
-def _require_no_reference(definition: Definition) -> None:
-    if definition.reference:
-        raise EnvironmentUnavailableError(
-            f"{definition.identity} is one image of an environment, and the process backend has no "
-            "images: only a runner with a Docker engine can run it",
-            environment=definition.name,
-        )
+def _require_no_tag(definition: Definition) -> None:
+    if definition.reference and not is_digits(definition.reference):
+        raise _no_images(definition)
+
+
+def _require_the_same(definition: Definition, digest: str) -> None:
+    """Serves the one virtual environment that is there under its digest too, and no other image."""
+    if not digest.startswith(f"sha256:{definition.reference}"):
+        raise _no_images(definition)
+
+
+def _no_images(definition: Definition) -> EnvironmentUnavailableError:
+    return EnvironmentUnavailableError(
+        f"{definition.identity} is one image of an environment, and the process backend has no "
+        "images: only a runner with a Docker engine can run it",
+        environment=definition.name,
+    )
 
 
 def _remarks(rung: str) -> tuple[str, ...]:

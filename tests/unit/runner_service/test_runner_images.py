@@ -101,6 +101,20 @@ async def test_images_of_one_environment_beside_each_other(tmp_path: Path) -> No
     ]
 
 
+async def test_a_virtual_environment_goes_by_its_digest(tmp_path: Path) -> None:
+    """The process backend serves what it has under its digest too, and nothing else."""
+    write_definition(tmp_path)
+    environments = Environments([tmp_path])
+    backend = ProcessBackend(tmp_path / "state", reason="a test")
+    made = await backend.prepare(environments.get("demo_environment"), lambda *_: None)
+    digits = made.removeprefix("sha256:")
+    same = environments.get(f"demo_environment@{digits}")
+    assert made == await backend.digest(same) == await backend.prepare(same, lambda *_: None)
+    other = environments.get(f"demo_environment@{'0' * 64}")
+    with pytest.raises(EnvironmentUnavailableError, match="process backend has no images"):
+        await backend.prepare(other, lambda *_: None)
+
+
 async def test_processes_have_no_images(tmp_path: Path) -> None:
     """The process backend says that it cannot run one image of an environment."""
     write_definition(tmp_path)
