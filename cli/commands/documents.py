@@ -49,9 +49,10 @@ def tex(context: Context, *, given: str, write: bool, compare: bool) -> int:
         request = document_pb2.RenderParametersRequest(
             name=f"entities/{key}", revision=client.revision_name
         )
-        made = await client.call(
-            "runner", _stub(client).RenderParameters, request, timeout=_SECONDS
-        )
+        with _of_entities():
+            made = await client.call(
+                "runner", _stub(client).RenderParameters, request, timeout=_SECONDS
+            )
         if not (write or compare):
             if context.json:
                 click.echo(documents.line({"entity": key, "path": made.path, "tex": made.tex}))
