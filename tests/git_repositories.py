@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from services.catalog.domain.entities import SUBMODULE_MODE
-from services.catalog.ports import Snapshot
+from services.catalog.source_ports import Snapshot
 from services.catalog.sources.git import Git
 from services.catalog.sources.local import source_of
 from services.catalog.sources.objects import GitObjects

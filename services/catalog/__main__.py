@@ -24,7 +24,6 @@ from services.catalog.ontology.files import GitOntologyFiles
 from services.catalog.ontology.graphs import OxigraphGraphs
 from services.catalog.ontology.querying import Querying
 from services.catalog.ontology.sql import SqlIndividuals
-from services.catalog.ports import Source
 from services.catalog.search.index import TantivyIndex
 from services.catalog.search.searching import Search
 from services.catalog.search.sql import SqlStandings
@@ -36,6 +35,7 @@ from services.catalog.servicer.content import ContentServicer
 from services.catalog.servicer.ontology import OntologyServicer
 from services.catalog.servicer.search import SearchServicer
 from services.catalog.settings import Settings
+from services.catalog.source_ports import Source
 from services.catalog.sources.git import Git
 from services.catalog.sources.git_writing import GitWriter
 from services.catalog.sources.local import LocalSource, source_of

@@ -21,7 +21,8 @@ from services.catalog.domain.filters import Filter
 from services.catalog.domain.indexing.suggestions import candidate_keys, similar_keys
 from services.catalog.index.comparing import affected_entities
 from services.catalog.index.syncing import Indexing, Parse, ParseOntology
-from services.catalog.ports import Chunk, DiagnosticPage, Objects, Page, Snapshot, Source, Store
+from services.catalog.ports import Chunk, DiagnosticPage, Objects, Page, Store
+from services.catalog.source_ports import Snapshot, Source
 from services.errors import Error, InvalidArgumentError, NotFoundError, UnavailableError
 
 FIRST_INDEX_SECONDS = 30.0

@@ -20,7 +20,7 @@ from services.catalog.domain.content.manifests import (
     tree_objects,
 )
 from services.catalog.domain.entities import OBJECT_ID, Revision
-from services.catalog.ports import Snapshot
+from services.catalog.source_ports import Snapshot
 from services.errors import (
     DeadlineExceededError,
     InvalidArgumentError,

@@ -5,7 +5,7 @@ from typing import Final
 
 from services.catalog.app import Catalog
 from services.catalog.domain.commits import Commit
-from services.catalog.ports import Source
+from services.catalog.source_ports import Source
 from services.errors import NotFoundError, PreconditionError
 
 MOST_COMMITS: Final = 10_000

@@ -25,7 +25,8 @@ from services.catalog.domain.ontology.documents import (
     OntologyFile,
 )
 from services.catalog.domain.ontology.merging import ontology_of
-from services.catalog.ports import Objects, Snapshot, Source, Store
+from services.catalog.ports import Objects, Store
+from services.catalog.source_ports import Snapshot, Source
 from services.errors import UnavailableError
 
 log = logging.getLogger(__name__)

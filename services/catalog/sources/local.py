@@ -12,7 +12,7 @@ from typing import Final
 
 from services.catalog.domain.commits import Commit
 from services.catalog.domain.entities import OBJECT_ID, Revision
-from services.catalog.ports import Snapshot, Source
+from services.catalog.source_ports import Snapshot, Source
 from services.catalog.sources.git import Git, GitError
 from services.catalog.sources.history import commits_between
 from services.catalog.sources.ignore_rules import IgnoreRules

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from services.catalog.domain.commits import Commit
 from services.catalog.domain.entities import OBJECT_ID, Revision
-from services.catalog.ports import Snapshot
+from services.catalog.source_ports import Snapshot
 from services.catalog.sources.git import Git, GitError
 from services.catalog.sources.repositories import check_ref
 from services.errors import InvalidArgumentError, NotFoundError, SourceError, UnavailableError

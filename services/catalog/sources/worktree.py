@@ -17,7 +17,7 @@ from typing import Final
 
 from services.catalog.domain.diagnostics import Diagnostic
 from services.catalog.domain.entities import Revision, printable
-from services.catalog.ports import Snapshot
+from services.catalog.source_ports import Snapshot
 from services.catalog.sources.git import Git, GitError
 from services.catalog.sources.ignore_rules import IgnoreRules
 from services.catalog.sources.repositories import Repository

@@ -12,7 +12,8 @@ from services.catalog.domain.entities import DIRECTORY_MODE, Revision, TreeChang
 from services.catalog.index.memory import MemoryStore
 from services.catalog.metadata.parsing import parse_metadata
 from services.catalog.ontology.dialect import parse_ontology
-from services.catalog.ports import Chunk, Snapshot
+from services.catalog.ports import Chunk
+from services.catalog.source_ports import Snapshot
 from services.errors import InvalidArgumentError, NotFoundError, SourceError, UnavailableError
 
 
