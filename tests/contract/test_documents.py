@@ -77,8 +77,8 @@ async def test_a_catalogue_joins_models(tmp_path: Path) -> None:
     assert "shown by x" in pages[4]
     assert [
         (
-            "TeX refuses BBBBB: system_models/bbbbb/_data/documentation.tex, line 6: Undefined control "
-            "sequence (at `\\undefinedthing`)"
+            "TeX refuses BBBBB: system_models/bbbbb/_data/documentation.tex, line 6: "
+            "Undefined control sequence (at `\\undefinedthing`)"
         )
     ] == heard.warnings
 
