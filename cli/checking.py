@@ -21,6 +21,8 @@ from cli.screen import Screen, harmless
 from services.errors import Error, PreconditionError, UnavailableError
 
 _CANCEL_SECONDS = 10.0
+_RUNNER_SECONDS = 4.0
+_LOOK_SECONDS = 0.05
 _FINISHED = check_pb2.Check.STATE_FINISHED
 
 
@@ -49,6 +51,21 @@ async def require_backend(client: Client, wanted: str | None) -> None:
             f"checks run in the {runner.backend} backend here{reason}, not in {wanted}; "
             "stop the running system (Ctrl-C in the terminal of `ackrep up`) and try again"
         )
+
+
+async def runner_known(client: Client) -> None:
+    """Waits a moment for a runner that has just been started to say what it has ready.
+
+    Before that nobody knows which image a check would run in, and no result could be reused.
+    """
+    if not client.system.embedded:
+        return
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _RUNNER_SECONDS
+    while not any(runner.environments for runner in await client.runners()):
+        if loop.time() > deadline:  # it has nothing ready
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def check_one(

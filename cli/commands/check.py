@@ -64,6 +64,7 @@ def check(
         await checking.require_backend(client, context.backend)
         revision = await _revision(client, context, local)
         keys = await targets.checkable_keys(client, wanted, root=root) if given else []
+        await checking.runner_known(client)
         if len(keys) == 1 and not selection.narrows:
             single = scheduler_pb2.CreateCheckRequest(
                 entity=f"entities/{keys[0]}",
