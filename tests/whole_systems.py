@@ -31,12 +31,14 @@ class Service:
     environment: dict[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    module: str = ""
+    """What it runs; empty: the service of its name."""
 
     def start(self) -> None:
         """Starts it."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.name}"],
+                [sys.executable, "-m", self.module or f"services.{self.name}"],
                 env={**os.environ, **self.environment, "ACKREP_PARENT_PIPE": "1"},
                 cwd=ROOT,
                 stdin=subprocess.PIPE,  # its end stops the service, however this process ends
