@@ -22,6 +22,7 @@ from cli.commands.history import groups, history, matrix
 from cli.commands.lint import lint
 from cli.commands.queue import queue
 from cli.commands.reading import key, list_entities, show, sync
+from cli.commands.runners import runners
 from cli.commands.schedule import schedule
 from cli.commands.search import search
 from cli.commands.sparql import sparql
@@ -93,6 +94,7 @@ for _command in (
     queue,
     schedule,
     bisect,
+    runners,
     env,
     backup,
     restore,

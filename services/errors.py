@@ -74,6 +74,12 @@ class NotClaimableError(PreconditionError):
     reason = "NOT_CLAIMABLE"
 
 
+class RunnerDrainedError(PreconditionError):
+    """The runner is to take no new checks. The job message is to be handed back."""
+
+    reason = "RUNNER_DRAINED"
+
+
 class StaleAttemptError(PreconditionError):
     """The attempt is no longer the current one. Nothing was changed."""
 

@@ -20,6 +20,7 @@ from services.runner.memory import (
     MemoryBackend,
     MemoryDispatch,
     MemoryEvents,
+    MemoryJob,
     MemoryJobs,
     MemoryRepository,
 )
@@ -139,10 +140,10 @@ class SmallRunner:
     slots: Slots
     catalog: MemoryRepository
 
-    def add(self, one: Assignment) -> None:
+    def add(self, one: Assignment) -> MemoryJob:
         """A job for a check that can be claimed."""
         self.dispatch.assignments[one.check] = one
-        self.jobs.put(one.check)
+        return self.jobs.put(one.check)
 
     def sent(self) -> list[check_pb2.CheckEvent]:
         """The events that reached the broker."""

@@ -97,7 +97,7 @@ class FakeRunner:
                     ],
                     free_slots=free,
                     environments=[
-                        dispatch_pb2.EnvironmentDigest(
+                        check_pb2.EnvironmentDigest(
                             environment=f"environments/{name}", digest=digest
                         )
                         for name, digest in self.environments.items()

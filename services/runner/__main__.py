@@ -122,6 +122,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 backend=backend.name,
                 runtime_version=bundle.version(),
                 host=socket.gethostname(),
+                engine_version=backend.engine_version,
             ),
             slots=slots,
         )

@@ -9,6 +9,7 @@ from services.errors import (
     Error,
     NotClaimableError,
     NotFoundError,
+    RunnerDrainedError,
     StaleAttemptError,
     UnavailableError,
 )
@@ -190,6 +191,8 @@ class MemoryDispatch:
         self._reach()
         if check not in self.assignments or self.claimed.get(check, claim_id) != claim_id:
             raise NotClaimableError(f"{check} is not to be claimed")
+        if self.drain:
+            raise RunnerDrainedError("this runner is drained")
         self.claimed[check] = claim_id
         return self.assignments[check]
 

@@ -201,6 +201,8 @@ class Registration:
     backend: str
     runtime_version: str
     host: str
+    engine_version: str = ""
+    """Of the container engine; empty where there is none."""
 
 
 class Dispatch(Protocol):
@@ -211,7 +213,10 @@ class Dispatch(Protocol):
         ...
 
     async def claim(self, check: str, *, claim_id: str) -> Assignment:
-        """Raises NotClaimableError, after which the job is to be dropped."""
+        """Raises NotClaimableError, after which the job is to be dropped.
+
+        Or RunnerDrainedError, after which it is to be handed back.
+        """
         ...
 
     async def heartbeat(

@@ -43,6 +43,7 @@ from services.scheduler.pauses import Pauses
 from services.scheduler.placing import Placing
 from services.scheduler.promotions import Promotions, image_in_use
 from services.scheduler.queueing import Queueing
+from services.scheduler.registry import Runners
 from services.scheduler.retention import ExplainedArtefacts, Sweeper
 from services.scheduler.scheduling import Firing, Scheduling
 from services.scheduler.selecting import Selecting
@@ -133,7 +134,6 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             catalog=catalog,
             bells=bells,
             clock=_now,
-            runner_memory=runner_memory,
         )
         firing = Firing(
             schedules=store.schedules, changes=changes, store=store, running=scheduler, clock=_now
@@ -146,6 +146,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             clock=_now,
         )
         pauses = Pauses(store=store, clock=_now)
+        runners = Runners(store=store, bells=bells, clock=_now, memory=runner_memory)
         queueing = Queueing(
             store=store,
             scheduler=scheduler,
@@ -157,6 +158,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         dispatch = Dispatch(
             store=store,
             pauses=pauses,
+            runners=runners,
             artefacts=artefacts,
             bells=bells,
             clock=_now,
@@ -200,7 +202,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         def register(server: grpc.aio.Server) -> None:
             scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server(
                 SchedulerServicer(
-                    scheduler=scheduler, watch=watch, store=store, artefacts=artefacts
+                    scheduler=scheduler,
+                    runners=runners,
+                    watch=watch,
+                    store=store,
+                    artefacts=artefacts,
                 ),
                 server,
             )
@@ -232,7 +238,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 ExplanationServicer(explaining=Explaining(store=store)), server
             )
             dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(
-                DispatchServicer(dispatch=dispatch, promotions=promotions, settings=settings),
+                DispatchServicer(
+                    dispatch=dispatch, runners=runners, promotions=promotions, settings=settings
+                ),
                 server,
             )
 

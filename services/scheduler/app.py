@@ -1,7 +1,6 @@
 """What users ask of the scheduler: create, look up, cancel checks and runs."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import partial
 
 from services.errors import InvalidArgumentError
@@ -12,7 +11,6 @@ from services.scheduler.domain.check import (
     Check,
     EntityVerdict,
     Run,
-    Runner,
     RunSummary,
     Verdict,
 )
@@ -50,7 +48,6 @@ class Scheduler:
         catalog: Catalog,
         bells: Bells,
         clock: Clock,
-        runner_memory: timedelta,
     ) -> None:
         self._store = store
         self._creating = creating
@@ -59,7 +56,6 @@ class Scheduler:
         self._catalog = catalog
         self._bells = bells
         self._clock = clock
-        self._runner_memory = runner_memory
 
     async def create_check(
         self,
@@ -217,28 +213,6 @@ class Scheduler:
         page = found[:limit]
         more = len(found) > limit
         return page, page_token(page[-1].run.id, query="runs") if more else ""
-
-    async def list_runners(
-        self, *, size: int, token: str
-    ) -> tuple[list[tuple[Runner, list[str]]], str]:
-        """Lists a page of the runners heard of lately, with the checks they hold."""
-        limit = page_size(size)
-        after = after_token(token, query="runners")
-        since = self._clock() - self._runner_memory
-        runners = [
-            runner
-            for runner in await self._store.runners.list_all(since=since)
-            if runner.id > after
-        ]
-        held: dict[str, list[str]] = {}
-        for runner, check in await self._store.runners.held():
-            held.setdefault(runner, []).append(check)
-        page = runners[:limit]
-        more = len(runners) > limit
-        return (
-            [(runner, held.get(runner.id, [])) for runner in page],
-            page_token(page[-1].id, query="runners") if more else "",
-        )
 
 
 _LARGEST_PAGE_BYTES = 8 * 1024 * 1024

@@ -16,6 +16,7 @@ from services.scheduler.domain.machine import Directive, Retries
 from services.scheduler.messages import with_queue_phase
 from services.scheduler.pauses import Pauses
 from services.scheduler.ports import Artefacts, Change, Clock, Store, Transition
+from services.scheduler.registry import Runners
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Dispatch:
         *,
         store: Store,
         pauses: Pauses,
+        runners: Runners,
         artefacts: Artefacts,
         bells: Bells,
         clock: Clock,
@@ -36,6 +38,7 @@ class Dispatch:
     ) -> None:
         self._store = store
         self._pauses = pauses
+        self._runners = runners
         self._artefacts = artefacts
         self._bells = bells
         self._clock = clock
@@ -67,7 +70,9 @@ class Dispatch:
 
         Raises:
             NotClaimableError: Also where the queue is paused.
+            RunnerDrainedError: The runner is to take no new checks.
         """
+        await self._runners.require_open(runner)
         await self._pauses.require_open(check)
         change = await self._change(
             check,

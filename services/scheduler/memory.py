@@ -6,7 +6,6 @@ from datetime import datetime
 
 from services.errors import NotFoundError
 from services.scheduler.content_types import LOG
-from services.scheduler.domain import machine
 from services.scheduler.domain.check import (
     ACTIVE,
     Artefact,
@@ -20,7 +19,6 @@ from services.scheduler.domain.check import (
     entity_verdict,
 )
 from services.scheduler.domain.listing import CheckFilter
-from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.window import QueueGroup, room
 from services.scheduler.memory_bisections import MemoryBisections
 from services.scheduler.memory_environments import MemoryEnvironments, finished_alike, with_results
@@ -28,6 +26,7 @@ from services.scheduler.memory_outbox import MemoryOutbox
 from services.scheduler.memory_policy import MemoryDeadLetters, MemoryPolicy
 from services.scheduler.memory_promotions import MemoryPromotions, MemoryTrials
 from services.scheduler.memory_retention import MemoryRetention
+from services.scheduler.memory_runners import MemoryRegistry, MemoryRunners
 from services.scheduler.memory_schedules import MemorySchedules
 from services.scheduler.ports import (
     Announce,
@@ -77,7 +76,7 @@ class _State:
     def add(self, check: Check) -> tuple[Check, bool]:
         if not check.finished:
             for other in self.checks.values():
-                if not other.finished and other.inputs_digest == check.inputs_digest:
+                if other.joinable and other.inputs_digest == check.inputs_digest:
                     return other, False
         if check.basis is not None:
             self.environments.closures.setdefault(check.basis.closure, check.basis.folders)
@@ -95,7 +94,10 @@ def memory_store(*, announce: Announce) -> Store:
         dead_letters=MemoryDeadLetters(state.checks.values),
         policy=MemoryPolicy(state.checks.values, published=state.jobs),
         outbox=MemoryOutbox(state.outbox),
-        runners=_Runners(state),
+        runners=MemoryRunners(state.runners, checks=state.checks),
+        registry=MemoryRegistry(
+            state.runners, checks=state.checks.values, environments=state.environments
+        ),
         trials=MemoryTrials(),
         promotions=MemoryPromotions(),
         environments=state.environments,
@@ -324,66 +326,4 @@ class _Queue:
             attempt=check.attempt,
             number=self._state.publications.get(check.id, 0),
             sequence=self._state.jobs[check.id][1] if check.id in self._state.jobs else 0,
-        )
-
-
-class _Runners:
-    def __init__(self, state: _State) -> None:
-        self._state = state
-
-    async def register(self, runner: Runner) -> list[str]:
-        self._state.runners[runner.id] = runner
-        return sorted(
-            check.id
-            for check in self._state.checks.values()
-            if check.lease is not None
-            and check.lease.runner == runner.id
-            and check.lease.incarnation != runner.incarnation
-        )
-
-    async def heartbeat(
-        self,
-        *,
-        runner: str,
-        incarnation: str,
-        attempts: Sequence[tuple[str, int]],
-        free_slots: int,
-        draining: bool,
-        now: datetime,
-        expires: datetime,
-    ) -> list[Directive] | None:
-        known = self._state.runners.get(runner)
-        if known is None or known.incarnation != incarnation:
-            return None
-        self._state.runners[runner] = dataclasses.replace(
-            known, free_slots=free_slots, draining=draining, heartbeat_time=now
-        )
-        directives: list[Directive] = []
-        for check_id, attempt in attempts:
-            check = self._state.checks.get(check_id)
-            directive = Directive.STALE
-            if check is not None:
-                check, directive = machine.renew(
-                    check,
-                    attempt=attempt,
-                    runner=runner,
-                    incarnation=incarnation,
-                    expires=expires,
-                )
-                self._state.checks[check_id] = check
-            directives.append(directive)
-        return directives
-
-    async def list_all(self, *, since: datetime) -> list[Runner]:
-        return [
-            runner
-            for _, runner in sorted(self._state.runners.items())
-            if runner.heartbeat_time >= since
-        ]
-
-    async def held(self) -> list[tuple[str, str]]:
-        return sorted(
-            (check.lease.runner, check.id)
-            for check in self._state.checks.values()
-            if check.state in ACTIVE and check.lease is not None
         )

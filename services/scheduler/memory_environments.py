@@ -41,20 +41,21 @@ class MemoryEnvironments:
         self._reports[runner] = incarnation, dict(environments)
 
     async def reports(self, *, pool: str, since: datetime) -> list[RunnerReport]:
-        found = []
-        for _, runner in sorted(self._runners.items()):
-            if runner.pool != pool or runner.heartbeat_time < since or runner.draining:
-                continue
-            incarnation, environments = self._reports.get(runner.id, ("", None))
-            found.append(
-                RunnerReport(
-                    runner=runner.id,
-                    runtime=runner.runtime_version,
-                    heard=runner.heartbeat_time,
-                    environments=environments if incarnation == runner.incarnation else None,
-                )
+        return [
+            RunnerReport(
+                runner=runner.id,
+                runtime=runner.runtime_version,
+                heard=runner.heartbeat_time,
+                environments=self.said(runner),
             )
-        return found
+            for _, runner in sorted(self._runners.items())
+            if runner.pool == pool and runner.heartbeat_time >= since and not runner.draining
+        ]
+
+    def said(self, runner: Runner) -> Mapping[str, str] | None:
+        """What the present incarnation of a runner said of its environments last."""
+        incarnation, environments = self._reports.get(runner.id, ("", None))
+        return environments if incarnation == runner.incarnation else None
 
     async def folders(self, closure: str) -> tuple[Folder, ...]:
         return self.closures.get(closure, ())
@@ -72,7 +73,7 @@ def finished_alike(check: Check, others: Iterable[Check]) -> Check:
 
 def with_results(checks: Iterable[Check], known: Collection[Check]) -> list[Check]:
     """New checks, finished where an equal result is known and no equal one is active."""
-    active = {check.inputs_digest for check in known if not check.finished}
+    active = {check.inputs_digest for check in known if check.joinable}
     return [
         check if check.inputs_digest in active else finished_alike(check, known) for check in checks
     ]

@@ -15,12 +15,12 @@ from services.scheduler.domain.check import (
     EntityVerdict,
     Limits,
     Result,
-    Runner,
     RunSummary,
     Verdict,
 )
 from services.scheduler.domain.inputs import digest_of
 from services.scheduler.domain.names import artefact_id
+from services.scheduler.domain.runners import KnownRunner
 from services.scheduler.ports import Event, Message
 
 LARGEST_EVENT_BYTES = 512 * 1024
@@ -201,18 +201,29 @@ def run_message(summary: RunSummary) -> check_pb2.Run:
     )
 
 
-def runner_message(runner: Runner, *, checks: list[str]) -> check_pb2.RunnerStatus:
-    """Describes a runner and the checks it holds."""
+def runner_message(known: KnownRunner, *, lost: bool) -> check_pb2.RunnerStatus:
+    """Describes a runner, what it told and what it holds."""
+    runner, drain = known.runner, known.drain
     return check_pb2.RunnerStatus(
         name=f"runners/{runner.id}",
         pool=runner.pool,
         slots=runner.slots,
-        checks=[f"checks/{check}" for check in checks],
+        free_slots=runner.free_slots,
+        checks=[f"checks/{check}" for check in known.checks],
         backend=runner.backend,
         heartbeat_time=timestamp(runner.heartbeat_time),
-        draining=runner.draining,
+        draining=runner.draining or drain is not None,
         runtime_version=runner.runtime_version,
+        engine_version=runner.engine_version,
         host=runner.host,
+        environments=[
+            check_pb2.EnvironmentDigest(environment=f"environments/{name}", digest=digest)
+            for name, digest in sorted(known.environments.items())
+        ],
+        drain=check_pb2.RunnerDrain(reason=drain.reason, create_time=timestamp(drain.create_time))
+        if drain is not None
+        else None,
+        lost=lost,
     )
 
 

@@ -22,6 +22,7 @@ from services.scheduler.domain.queue import Pause, QueueLine, Standing
 from services.scheduler.input_ports import Environments
 from services.scheduler.promotion_ports import Promotions, Trials
 from services.scheduler.retention_ports import Retention
+from services.scheduler.runner_ports import Registry
 from services.scheduler.schedule_ports import Schedules
 
 Clock = Callable[[], datetime]
@@ -298,6 +299,7 @@ class Store:
     dead_letters: DeadLetters
     outbox: Outbox
     runners: Runners
+    registry: Registry
     environments: Environments
     trials: Trials
     promotions: Promotions

@@ -8,7 +8,7 @@ import grpc
 from google.protobuf import json_format
 
 from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc
-from ackrep.scheduler.v1 import dispatch_pb2, dispatch_pb2_grpc
+from ackrep.scheduler.v1 import check_pb2, dispatch_pb2, dispatch_pb2_grpc
 from services import rpc
 from services.runner.checks.messages import DIRECTIVES, assignment_of, reference_of, result_of
 from services.runner.domain.attempts import Answers, Assignment, Directive, Report
@@ -54,6 +54,7 @@ class SchedulerDispatch:
             backend=registration.backend,
             runtime_version=registration.runtime_version,
             host=registration.host,
+            engine_version=registration.engine_version,
         )
         with rpc.remote_errors():
             reply = await self._stub.RegisterRunner(
@@ -85,7 +86,7 @@ class SchedulerDispatch:
             free_slots=free_slots,
             draining=draining,
             environments=[
-                dispatch_pb2.EnvironmentDigest(environment=f"environments/{name}", digest=digest)
+                check_pb2.EnvironmentDigest(environment=f"environments/{name}", digest=digest)
                 for name, digest in sorted(environments.items())
             ],
         )

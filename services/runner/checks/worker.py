@@ -13,6 +13,7 @@ from services.errors import (
     NotClaimableError,
     NotFoundError,
     PreconditionError,
+    RunnerDrainedError,
     UnavailableError,
 )
 from services.runner.checks.attempt import Attempt, Surroundings
@@ -143,6 +144,10 @@ class Worker:
                 return await self._around.dispatch.claim(job.check, claim_id=claim_id)
             except (NotClaimableError, NotFoundError):
                 await job.done()
+                return None
+            except RunnerDrainedError:
+                self._told_to_drain = True  # the next heartbeat says so too
+                await job.later(0)
                 return None
             except PreconditionError as error:
                 log.warning(f"{job.check} cannot be claimed: {error.message}")

@@ -193,6 +193,11 @@ class Check:
         return self.state is State.FINISHED
 
     @property
+    def joinable(self) -> bool:
+        """Whether an equal request gets this check: it will have a verdict, and not `CANCELLED`."""
+        return not self.finished and not self.cancel_requested
+
+    @property
     def of_candidate(self) -> bool:
         """Whether it tries one image by reference: that says nothing of how its entity is."""
         return "@" in self.environment
@@ -274,3 +279,5 @@ class Runner:
     heartbeat_time: datetime
     free_slots: int = 0
     draining: bool = False
+    engine_version: str = ""
+    """Of its container engine; empty where it has none."""

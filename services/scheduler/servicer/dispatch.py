@@ -11,6 +11,7 @@ from services.scheduler.domain.check import Runner
 from services.scheduler.domain.names import artefact_id, check_id, runner_id
 from services.scheduler.messages import check_message, duration, lease_message, result_of
 from services.scheduler.promotions import Promotions
+from services.scheduler.registry import Runners
 from services.scheduler.settings import Settings
 
 _NEVER = datetime.fromtimestamp(0, UTC)
@@ -20,8 +21,11 @@ _LONGEST_DIGEST = 128
 class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
     """`ackrep.scheduler.v1.DispatchService`."""
 
-    def __init__(self, *, dispatch: Dispatch, promotions: Promotions, settings: Settings) -> None:
+    def __init__(
+        self, *, dispatch: Dispatch, runners: Runners, promotions: Promotions, settings: Settings
+    ) -> None:
         self._dispatch = dispatch
+        self._runners = runners
         self._promotions = promotions
         self._settings = settings
 
@@ -38,6 +42,7 @@ class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
                 backend=request.backend,
                 runtime_version=request.runtime_version,
                 host=request.host,
+                engine_version=request.engine_version,
                 heartbeat_time=_NEVER,
             )
         )
@@ -79,13 +84,15 @@ class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
         )
         if directives is None:
             return dispatch_pb2.HeartbeatResponse(register=True)
+        drain = await self._runners.drained(runner_id(request.runner))
         return dispatch_pb2.HeartbeatResponse(
+            drain=drain is not None,
             answers=[
                 dispatch_pb2.HeartbeatResponse.Answer(
                     attempt=held, directive=dispatch_pb2.Directive.ValueType(directive.value)
                 )
                 for held, directive in zip(request.attempts, directives, strict=True)
-            ]
+            ],
         )
 
     async def RecordEnvironment(

@@ -15,8 +15,10 @@ from services.scheduler.domain.names import (
     entity_key,
     environment_image,
     run_id,
+    runner_id,
 )
 from services.scheduler.domain.promotion import read_candidate
+from services.scheduler.domain.runners import KnownRunner
 from services.scheduler.domain.selection import Selection
 from services.scheduler.messages import (
     check_message,
@@ -26,6 +28,7 @@ from services.scheduler.messages import (
     verdict_of,
 )
 from services.scheduler.ports import Artefacts, Store
+from services.scheduler.registry import Runners
 from services.scheduler.selecting import NEWEST
 from services.scheduler.watch import Watch
 
@@ -34,9 +37,16 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     """`ackrep.scheduler.v1.SchedulerService`."""
 
     def __init__(
-        self, *, scheduler: Scheduler, watch: Watch, store: Store, artefacts: Artefacts
+        self,
+        *,
+        scheduler: Scheduler,
+        runners: Runners,
+        watch: Watch,
+        store: Store,
+        artefacts: Artefacts,
     ) -> None:
         self._scheduler = scheduler
+        self._runners = runners
         self._watch = watch
         self._store = store
         self._artefacts = artefacts
@@ -165,13 +175,25 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     async def ListRunners(
         self, request: scheduler_pb2.ListRunnersRequest, context: Any
     ) -> scheduler_pb2.ListRunnersResponse:
-        runners, token = await self._scheduler.list_runners(
-            size=request.page_size, token=request.page_token
-        )
+        found, token = await self._runners.listed(size=request.page_size, token=request.page_token)
         return scheduler_pb2.ListRunnersResponse(
-            runners=[runner_message(runner, checks=checks) for runner, checks in runners],
-            next_page_token=token,
+            runners=map(self._runner, found), next_page_token=token
         )
+
+    async def DrainRunner(
+        self, request: scheduler_pb2.DrainRunnerRequest, context: Any
+    ) -> check_pb2.RunnerStatus:
+        return self._runner(
+            await self._runners.drain(runner_id(request.name), reason=request.reason)
+        )
+
+    async def ResumeRunner(
+        self, request: scheduler_pb2.ResumeRunnerRequest, context: Any
+    ) -> check_pb2.RunnerStatus:
+        return self._runner(await self._runners.resume(runner_id(request.name)))
+
+    def _runner(self, known: KnownRunner) -> check_pb2.RunnerStatus:
+        return runner_message(known, lost=self._runners.lost(known))
 
 
 def _environment(name: str) -> str:

@@ -10,6 +10,7 @@ from services.scheduler.sql.outbox import SqlOutbox
 from services.scheduler.sql.policy import SqlPolicy
 from services.scheduler.sql.promotions import SqlPromotions
 from services.scheduler.sql.queue import SqlQueue
+from services.scheduler.sql.registry import SqlRegistry
 from services.scheduler.sql.retention import SqlRetention
 from services.scheduler.sql.runners import SqlRunners
 from services.scheduler.sql.runs import SqlRuns
@@ -31,6 +32,7 @@ def sql_store(database: Database, *, announce: Announce) -> Store:
         dead_letters=SqlDeadLetters(database),
         outbox=SqlOutbox(database),
         runners=SqlRunners(database),
+        registry=SqlRegistry(database),
         environments=SqlEnvironments(database),
         trials=SqlTrials(database),
         promotions=SqlPromotions(database),

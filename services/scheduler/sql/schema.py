@@ -19,7 +19,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER keys by itself
-_UNFINISHED = text("state < 4")
+_JOINABLE = text("state < 4 and not cancel_requested")
 _QUEUED = text("state = 1")
 _GIVEN_UP = text("verdict = 6")
 _WAITING = text("state = 1 and published_time is null")
@@ -66,11 +66,11 @@ checks = Table(
     Column("publications", Integer, nullable=False),
     Column("job_sequence", BigInteger),
     Index(
-        "checks_active_inputs",
+        "checks_joinable_inputs",
         "inputs_digest",
         unique=True,
-        sqlite_where=_UNFINISHED,
-        postgresql_where=_UNFINISHED,
+        sqlite_where=_JOINABLE,
+        postgresql_where=_JOINABLE,
     ),
     Index(
         "checks_waiting",
@@ -110,6 +110,9 @@ checks = Table(
 
 # Literal numbers, as the partial indexes have them: with parameters they would not be used.
 UNFINISHED = text("checks.state < 4")
+JOINABLE = text("checks.state < 4 and not checks.cancel_requested")
+ONE_JOINABLE = _JOINABLE
+"""Where inputs are unique: equal requests share a check, but not one that is being stopped."""
 QUEUED = text("checks.state = 1")
 GIVEN_UP = text("checks.verdict = 6")
 ACTIVE = text("checks.state in (2, 3)")
@@ -205,6 +208,7 @@ runners = Table(
     Column("host", String(256), nullable=False),
     Column("draining", Boolean, nullable=False),
     Column("heartbeat_time", BigInteger, nullable=False),
+    Column("engine_version", String(64), nullable=False),
 )
 
 requests = Table(

@@ -7,7 +7,7 @@ from cli.main import ackrep, run
 COMMANDS = {
     "up", "status", "list", "show", "check", "watch", "cancel", "results", "runs", "lint", "key",
     "groups", "matrix", "history", "import-results", "export-results", "search", "sparql", "sync", "queue",
-    "schedule", "bisect", "env", "tex", "pdf",
+    "schedule", "bisect", "runners", "env", "tex", "pdf",
     "backup", "restore", "explain", "compare",
 }  # fmt: skip
 

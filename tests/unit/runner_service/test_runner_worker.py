@@ -363,6 +363,20 @@ async def test_draining_finishes_what_runs_and_takes_nothing_new(tmp_path: Path)
         assert "checks/2" not in runner.dispatch.claimed
 
 
+async def test_a_drained_runner_gives_jobs_back_until_it_is_resumed(tmp_path: Path) -> None:
+    """A claim says so before the next heartbeat does; the job is for others, and not dropped."""
+    async with small_runner(tmp_path) as runner:
+        runner.dispatch.drain = True
+        job = runner.add(assignment())
+        await until(lambda: job.answer)
+        assert "later" == job.answer
+        assert runner.worker.draining
+        runner.dispatch.drain = False
+        await until(lambda: not runner.worker.draining)
+        runner.add(assignment())
+        await runner.dispatch.report("checks/1")
+
+
 async def test_stopping_hands_back_what_still_runs(tmp_path: Path) -> None:
     """Beyond the grace a check is released without a verdict, and its workplace removed."""
     async with small_runner(tmp_path) as runner:

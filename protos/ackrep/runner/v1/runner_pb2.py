@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61\x63krep/runner/v1/runner.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\x91\x02\n\x06Runner\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x16\n\x0e\x62\x61\x63kend_reason\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x05\x12\x0e\n\x06\x63hecks\x18\x06 \x03(\t\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\x12\x17\n\x0fruntime_version\x18\x08 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\t \x01(\t\x12/\n\nworkplaces\x18\n \x03(\x0b\x32\x1b.ackrep.runner.v1.Workplace\x12\x0e\n\x06\x61udits\x18\x0b \x01(\x03\x12\x19\n\x11\x61udit_differences\x18\x0c \x03(\t\"\xb3\x01\n\tWorkplace\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x1a\n\x12\x65nvironment_digest\x18\x03 \x01(\t\x12\x13\n\x0b\x63onfinement\x18\x04 \x01(\t\x12\x12\n\nchecks_run\x18\x05 \x01(\x05\x12\r\n\x05state\x18\x06 \x01(\t\x12\x31\n\x0estart_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"&\n\x10GetRunnerRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"(\n\x12\x44rainRunnerRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x32\xee\x01\n\rRunnerService\x12g\n\tGetRunner\x12\".ackrep.runner.v1.GetRunnerRequest\x1a\x18.ackrep.runner.v1.Runner\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=runners/*}\x12t\n\x0b\x44rainRunner\x12$.ackrep.runner.v1.DrainRunnerRequest\x1a\x18.ackrep.runner.v1.Runner\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=runners/*}:drain:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61\x63krep/runner/v1/runner.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\x91\x02\n\x06Runner\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x16\n\x0e\x62\x61\x63kend_reason\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x05\x12\x0e\n\x06\x63hecks\x18\x06 \x03(\t\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\x12\x17\n\x0fruntime_version\x18\x08 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\t \x01(\t\x12/\n\nworkplaces\x18\n \x03(\x0b\x32\x1b.ackrep.runner.v1.Workplace\x12\x0e\n\x06\x61udits\x18\x0b \x01(\x03\x12\x19\n\x11\x61udit_differences\x18\x0c \x03(\t\"\xb3\x01\n\tWorkplace\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x1a\n\x12\x65nvironment_digest\x18\x03 \x01(\t\x12\x13\n\x0b\x63onfinement\x18\x04 \x01(\t\x12\x12\n\nchecks_run\x18\x05 \x01(\x05\x12\r\n\x05state\x18\x06 \x01(\t\x12\x31\n\x0estart_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"&\n\x10GetRunnerRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"(\n\x12\x44rainRunnerRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x32\xc7\x01\n\rRunnerService\x12g\n\tGetRunner\x12\".ackrep.runner.v1.GetRunnerRequest\x1a\x18.ackrep.runner.v1.Runner\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=runners/*}\x12M\n\x0b\x44rainRunner\x12$.ackrep.runner.v1.DrainRunnerRequest\x1a\x18.ackrep.runner.v1.Runnerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,8 +42,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DRAINRUNNERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_RUNNERSERVICE'].methods_by_name['GetRunner']._loaded_options = None
   _globals['_RUNNERSERVICE'].methods_by_name['GetRunner']._serialized_options = b'\202\323\344\223\002\026\022\024/v1/{name=runners/*}'
-  _globals['_RUNNERSERVICE'].methods_by_name['DrainRunner']._loaded_options = None
-  _globals['_RUNNERSERVICE'].methods_by_name['DrainRunner']._serialized_options = b'\202\323\344\223\002\037\"\032/v1/{name=runners/*}:drain:\001*'
   _globals['_RUNNER']._serialized_start=147
   _globals['_RUNNER']._serialized_end=420
   _globals['_WORKPLACE']._serialized_start=423
@@ -53,5 +51,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DRAINRUNNERREQUEST']._serialized_start=644
   _globals['_DRAINRUNNERREQUEST']._serialized_end=684
   _globals['_RUNNERSERVICE']._serialized_start=687
-  _globals['_RUNNERSERVICE']._serialized_end=925
+  _globals['_RUNNERSERVICE']._serialized_end=886
 # @@protoc_insertion_point(module_scope)

@@ -59,7 +59,8 @@ class RunnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DrainRunner(self, request, context):
-        """Takes no new checks, and returns when the ones it holds are finished.
+        """Takes no new checks until this process ends, and returns when the ones it holds are finished.
+        `SchedulerService.DrainRunner` is what outlives restarts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

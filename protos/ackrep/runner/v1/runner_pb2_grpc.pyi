@@ -19,7 +19,9 @@ class RunnerServiceStub:
     GetRunner: _aio.UnaryUnaryMultiCallable[_runner_pb2.GetRunnerRequest, _runner_pb2.Runner]
     """Gets what the runner is, what it holds and what it is doing."""
     DrainRunner: _aio.UnaryUnaryMultiCallable[_runner_pb2.DrainRunnerRequest, _runner_pb2.Runner]
-    """Takes no new checks, and returns when the ones it holds are finished."""
+    """Takes no new checks until this process ends, and returns when the ones it holds are finished.
+    `SchedulerService.DrainRunner` is what outlives restarts.
+    """
 
 class RunnerServiceServicer(metaclass=_abc_1.ABCMeta):
     """What can be asked of one runner. Checks reach it over the scheduler, never here."""
@@ -38,6 +40,8 @@ class RunnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runner_pb2.DrainRunnerRequest,
         context: _aio.ServicerContext[_runner_pb2.DrainRunnerRequest, _abc.Awaitable[_runner_pb2.Runner]],
     ) -> _abc.Awaitable[_runner_pb2.Runner]:
-        """Takes no new checks, and returns when the ones it holds are finished."""
+        """Takes no new checks until this process ends, and returns when the ones it holds are finished.
+        `SchedulerService.DrainRunner` is what outlives restarts.
+        """
 
 def add_RunnerServiceServicer_to_server(servicer: RunnerServiceServicer, server: _aio.Server) -> None: ...

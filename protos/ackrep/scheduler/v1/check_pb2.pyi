@@ -1048,6 +1048,11 @@ class RunnerStatus(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     RUNTIME_VERSION_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    FREE_SLOTS_FIELD_NUMBER: _builtins.int
+    ENVIRONMENTS_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSION_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runners/{id}`."""
     pool: _builtins.str
@@ -1057,11 +1062,17 @@ class RunnerStatus(_message.Message):
     backend: _builtins.str
     """`docker` or `process`."""
     draining: _builtins.bool
-    """True if it takes no new checks."""
+    """True if it takes no new checks: it was drained, or is about to stop."""
     runtime_version: _builtins.str
     """Version of the runtime it injects."""
     host: _builtins.str
     """Host name."""
+    free_slots: _builtins.int
+    """Slots without a check, as it said last."""
+    engine_version: _builtins.str
+    """Version of the container engine; empty for the process backend."""
+    lost: _builtins.bool
+    """True if nothing was heard of it lately."""
     @_builtins.property
     def checks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Checks it holds now, `checks/{id}`."""
@@ -1069,6 +1080,14 @@ class RunnerStatus(_message.Message):
     @_builtins.property
     def heartbeat_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last heard of."""
+
+    @_builtins.property
+    def environments(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnvironmentDigest]:
+        """Environments that it said are ready, by name."""
+
+    @_builtins.property
+    def drain(self) -> Global___RunnerDrain:
+        """Since when it is drained and why; absent where nobody did."""
 
     def __init__(
         self,
@@ -1082,11 +1101,70 @@ class RunnerStatus(_message.Message):
         draining: _builtins.bool = ...,
         runtime_version: _builtins.str = ...,
         host: _builtins.str = ...,
+        free_slots: _builtins.int = ...,
+        environments: _abc.Iterable[Global___EnvironmentDigest] | None = ...,
+        engine_version: _builtins.str = ...,
+        drain: Global___RunnerDrain | None = ...,
+        lost: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_time", b"heartbeat_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drain", b"drain", "heartbeat_time", b"heartbeat_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "checks", b"checks", "draining", b"draining", "heartbeat_time", b"heartbeat_time", "host", b"host", "name", b"name", "pool", b"pool", "runtime_version", b"runtime_version", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "checks", b"checks", "drain", b"drain", "draining", b"draining", "engine_version", b"engine_version", "environments", b"environments", "free_slots", b"free_slots", "heartbeat_time", b"heartbeat_time", "host", b"host", "lost", b"lost", "name", b"name", "pool", b"pool", "runtime_version", b"runtime_version", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunnerStatus: _TypeAlias = RunnerStatus  # noqa: Y015
+
+@_typing.final
+class RunnerDrain(_message.Message):
+    """That a runner is to take no new checks, until it is resumed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, for people to read; may be empty."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunnerDrain: _TypeAlias = RunnerDrain  # noqa: Y015
+
+@_typing.final
+class EnvironmentDigest(_message.Message):
+    """Which image an environment is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    """`environments/{name}`."""
+    digest: _builtins.str
+    """Image digest, or digest of the virtual environment."""
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "environment", b"environment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnvironmentDigest: _TypeAlias = EnvironmentDigest  # noqa: Y015

@@ -62,6 +62,7 @@ class RegisterRunnerRequest(_message.Message):
     BACKEND_FIELD_NUMBER: _builtins.int
     RUNTIME_VERSION_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSION_FIELD_NUMBER: _builtins.int
     runner: _builtins.str
     """`runners/{id}`, the same after a restart."""
     incarnation: _builtins.str
@@ -76,6 +77,8 @@ class RegisterRunnerRequest(_message.Message):
     """Version of the runtime it injects."""
     host: _builtins.str
     """Host name."""
+    engine_version: _builtins.str
+    """Version of the container engine; empty for the process backend."""
     def __init__(
         self,
         *,
@@ -86,10 +89,11 @@ class RegisterRunnerRequest(_message.Message):
         backend: _builtins.str = ...,
         runtime_version: _builtins.str = ...,
         host: _builtins.str = ...,
+        engine_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "host", b"host", "incarnation", b"incarnation", "pool", b"pool", "runner", b"runner", "runtime_version", b"runtime_version", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "engine_version", b"engine_version", "host", b"host", "incarnation", b"incarnation", "pool", b"pool", "runner", b"runner", "runtime_version", b"runtime_version", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -260,7 +264,7 @@ class HeartbeatRequest(_message.Message):
         """The attempts it holds."""
 
     @_builtins.property
-    def environments(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnvironmentDigest]:
+    def environments(self) -> _containers.RepeatedCompositeFieldContainer[_check_pb2.EnvironmentDigest]:
         """Its environments that are ready, with their digests."""
 
     def __init__(
@@ -271,7 +275,7 @@ class HeartbeatRequest(_message.Message):
         attempts: _abc.Iterable[Global___AttemptRef] | None = ...,
         free_slots: _builtins.int = ...,
         draining: _builtins.bool = ...,
-        environments: _abc.Iterable[Global___EnvironmentDigest] | None = ...,
+        environments: _abc.Iterable[_check_pb2.EnvironmentDigest] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -280,32 +284,6 @@ class HeartbeatRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HeartbeatRequest: _TypeAlias = HeartbeatRequest  # noqa: Y015
-
-@_typing.final
-class EnvironmentDigest(_message.Message):
-    """Which image an environment is."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ENVIRONMENT_FIELD_NUMBER: _builtins.int
-    DIGEST_FIELD_NUMBER: _builtins.int
-    environment: _builtins.str
-    """`environments/{name}`."""
-    digest: _builtins.str
-    """Image digest, or digest of the virtual environment."""
-    def __init__(
-        self,
-        *,
-        environment: _builtins.str = ...,
-        digest: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "environment", b"environment"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___EnvironmentDigest: _TypeAlias = EnvironmentDigest  # noqa: Y015
 
 @_typing.final
 class HeartbeatResponse(_message.Message):

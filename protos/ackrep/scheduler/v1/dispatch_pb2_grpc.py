@@ -99,7 +99,9 @@ class DispatchServiceServicer:
     def ClaimCheck(self, request, context):
         """Makes an attempt: leases a queued check to a runner. Repeating it with the same claim id
         returns the same lease. Fails with `FAILED_PRECONDITION`, reason `NOT_CLAIMABLE`, if the check
-        is finished or leased to another; the job message is then to be dropped.
+        is finished or leased to another; the job message is then to be dropped. Fails with
+        `FAILED_PRECONDITION`, reason `RUNNER_DRAINED`, if the runner is to take no new checks; the
+        job message is then to be handed back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

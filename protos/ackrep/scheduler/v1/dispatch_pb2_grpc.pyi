@@ -24,7 +24,9 @@ class DispatchServiceStub:
     ClaimCheck: _aio.UnaryUnaryMultiCallable[_dispatch_pb2.ClaimCheckRequest, _dispatch_pb2.Lease]
     """Makes an attempt: leases a queued check to a runner. Repeating it with the same claim id
     returns the same lease. Fails with `FAILED_PRECONDITION`, reason `NOT_CLAIMABLE`, if the check
-    is finished or leased to another; the job message is then to be dropped.
+    is finished or leased to another; the job message is then to be dropped. Fails with
+    `FAILED_PRECONDITION`, reason `RUNNER_DRAINED`, if the runner is to take no new checks; the
+    job message is then to be handed back.
     """
     Heartbeat: _aio.UnaryUnaryMultiCallable[_dispatch_pb2.HeartbeatRequest, _dispatch_pb2.HeartbeatResponse]
     """Renews all leases of a runner and says what to do with each."""
@@ -66,7 +68,9 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_dispatch_pb2.Lease]:
         """Makes an attempt: leases a queued check to a runner. Repeating it with the same claim id
         returns the same lease. Fails with `FAILED_PRECONDITION`, reason `NOT_CLAIMABLE`, if the check
-        is finished or leased to another; the job message is then to be dropped.
+        is finished or leased to another; the job message is then to be dropped. Fails with
+        `FAILED_PRECONDITION`, reason `RUNNER_DRAINED`, if the runner is to take no new checks; the
+        job message is then to be handed back.
         """
 
     @_abc_1.abstractmethod

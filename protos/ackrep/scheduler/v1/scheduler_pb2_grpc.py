@@ -102,6 +102,16 @@ class SchedulerServiceStub:
                 request_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListRunnersRequest.SerializeToString,
                 response_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListRunnersResponse.FromString,
                 _registered_method=True)
+        self.DrainRunner = channel.unary_unary(
+                '/ackrep.scheduler.v1.SchedulerService/DrainRunner',
+                request_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.DrainRunnerRequest.SerializeToString,
+                response_deserializer=ackrep_dot_scheduler_dot_v1_dot_check__pb2.RunnerStatus.FromString,
+                _registered_method=True)
+        self.ResumeRunner = channel.unary_unary(
+                '/ackrep.scheduler.v1.SchedulerService/ResumeRunner',
+                request_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ResumeRunnerRequest.SerializeToString,
+                response_deserializer=ackrep_dot_scheduler_dot_v1_dot_check__pb2.RunnerStatus.FromString,
+                _registered_method=True)
 
 
 class SchedulerServiceServicer:
@@ -208,7 +218,22 @@ class SchedulerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRunners(self, request, context):
-        """Lists the runners that were heard of lately.
+        """Lists the runners that were heard of lately, and all that are drained.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainRunner(self, request, context):
+        """Lets a runner take no new checks, also after a restart of it; it finishes what it holds.
+        Repeating it replaces the reason. Fails with `NOT_FOUND` for a runner that was never heard of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRunner(self, request, context):
+        """Lets a drained runner take checks again. Fails with `NOT_FOUND` if it is not drained.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -281,6 +306,16 @@ def add_SchedulerServiceServicer_to_server(servicer, server):
                     servicer.ListRunners,
                     request_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListRunnersRequest.FromString,
                     response_serializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListRunnersResponse.SerializeToString,
+            ),
+            'DrainRunner': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainRunner,
+                    request_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.DrainRunnerRequest.FromString,
+                    response_serializer=ackrep_dot_scheduler_dot_v1_dot_check__pb2.RunnerStatus.SerializeToString,
+            ),
+            'ResumeRunner': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRunner,
+                    request_deserializer=ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ResumeRunnerRequest.FromString,
+                    response_serializer=ackrep_dot_scheduler_dot_v1_dot_check__pb2.RunnerStatus.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -635,6 +670,60 @@ class SchedulerService:
             '/ackrep.scheduler.v1.SchedulerService/ListRunners',
             ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListRunnersRequest.SerializeToString,
             ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ListRunnersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainRunner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ackrep.scheduler.v1.SchedulerService/DrainRunner',
+            ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.DrainRunnerRequest.SerializeToString,
+            ackrep_dot_scheduler_dot_v1_dot_check__pb2.RunnerStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRunner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ackrep.scheduler.v1.SchedulerService/ResumeRunner',
+            ackrep_dot_scheduler_dot_v1_dot_scheduler__pb2.ResumeRunnerRequest.SerializeToString,
+            ackrep_dot_scheduler_dot_v1_dot_check__pb2.RunnerStatus.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,7 +67,13 @@ class SchedulerServiceStub:
     Fails with `NOT_FOUND` if no check produced it.
     """
     ListRunners: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ListRunnersRequest, _scheduler_pb2.ListRunnersResponse]
-    """Lists the runners that were heard of lately."""
+    """Lists the runners that were heard of lately, and all that are drained."""
+    DrainRunner: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.DrainRunnerRequest, _check_pb2.RunnerStatus]
+    """Lets a runner take no new checks, also after a restart of it; it finishes what it holds.
+    Repeating it replaces the reason. Fails with `NOT_FOUND` for a runner that was never heard of.
+    """
+    ResumeRunner: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.ResumeRunnerRequest, _check_pb2.RunnerStatus]
+    """Lets a drained runner take checks again. Fails with `NOT_FOUND` if it is not drained."""
 
 class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Queues checks and keeps their results. The only writer of both."""
@@ -198,6 +204,24 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_pb2.ListRunnersRequest,
         context: _aio.ServicerContext[_scheduler_pb2.ListRunnersRequest, _abc.Awaitable[_scheduler_pb2.ListRunnersResponse]],
     ) -> _abc.Awaitable[_scheduler_pb2.ListRunnersResponse]:
-        """Lists the runners that were heard of lately."""
+        """Lists the runners that were heard of lately, and all that are drained."""
+
+    @_abc_1.abstractmethod
+    def DrainRunner(
+        self,
+        request: _scheduler_pb2.DrainRunnerRequest,
+        context: _aio.ServicerContext[_scheduler_pb2.DrainRunnerRequest, _abc.Awaitable[_check_pb2.RunnerStatus]],
+    ) -> _abc.Awaitable[_check_pb2.RunnerStatus]:
+        """Lets a runner take no new checks, also after a restart of it; it finishes what it holds.
+        Repeating it replaces the reason. Fails with `NOT_FOUND` for a runner that was never heard of.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeRunner(
+        self,
+        request: _scheduler_pb2.ResumeRunnerRequest,
+        context: _aio.ServicerContext[_scheduler_pb2.ResumeRunnerRequest, _abc.Awaitable[_check_pb2.RunnerStatus]],
+    ) -> _abc.Awaitable[_check_pb2.RunnerStatus]:
+        """Lets a drained runner take checks again. Fails with `NOT_FOUND` if it is not drained."""
 
 def add_SchedulerServiceServicer_to_server(servicer: SchedulerServiceServicer, server: _aio.Server) -> None: ...

@@ -71,14 +71,6 @@ def upgrade() -> None:
         sa.Column("job_sequence", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(
-        "checks_active_inputs",
-        "checks",
-        ["inputs_digest"],
-        unique=True,
-        sqlite_where=sa.text("state < 4"),
-        postgresql_where=sa.text("state < 4"),
-    )
     op.create_index("checks_change", "checks", ["change"], unique=False)
     op.create_index("checks_entity", "checks", ["entity", "id"], unique=False)
     op.create_index(
@@ -88,6 +80,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("verdict = 6"),
         postgresql_where=sa.text("verdict = 6"),
+    )
+    op.create_index(
+        "checks_joinable_inputs",
+        "checks",
+        ["inputs_digest"],
+        unique=True,
+        sqlite_where=sa.text("state < 4 and not cancel_requested"),
+        postgresql_where=sa.text("state < 4 and not cancel_requested"),
     )
     op.create_index(
         "checks_leases",
@@ -213,6 +213,7 @@ def upgrade() -> None:
         sa.Column("host", sa.String(length=256), nullable=False),
         sa.Column("draining", sa.Boolean(), nullable=False),
         sa.Column("heartbeat_time", sa.BigInteger(), nullable=False),
+        sa.Column("engine_version", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     make_table(
@@ -307,6 +308,17 @@ def upgrade() -> None:
     )
     op.create_index(
         "check_inputs_result", "check_inputs", ["result_digest", "check_id"], unique=False
+    )
+    make_table(
+        "drained_runners",
+        sa.Column("runner", sa.String(length=128), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["runner"],
+            ["runners.id"],
+        ),
+        sa.PrimaryKeyConstraint("runner"),
     )
     make_table(
         "entity_verdicts",
