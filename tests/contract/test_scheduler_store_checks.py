@@ -70,6 +70,25 @@ async def test_equal_active_check_is_returned(store: Store) -> None:
     assert first.id != another.id
 
 
+async def test_a_check_that_is_being_stopped_is_not_joined(store: Store) -> None:
+    """Who asks after a cancellation was asked for gets a check of their own, alone or in a run."""
+    stopped, _ = await store.checks.create(a_check())
+    await claim(store, stopped)
+    await store.checks.update(stopped.id, partial(machine.cancel, now=NOW))
+    fresh, is_new = await store.checks.create(a_check())
+    assert (True, State.QUEUED) == (is_new, fresh.state)
+    again, is_new = await store.checks.create(a_check())
+    assert (fresh.id, False) == (again.id, is_new)
+    run = Run(id=new_id(), title="all", revision="a" * 40, commit="", create_time=NOW)
+    await store.runs.create(run, [a_check()])
+    assert [fresh.id] == [check.id for check in await store.runs.changes(run.id, after=0, limit=9)]
+    lost = partial(machine.lose, attempt=1, reason="gone", now=NOW, retries=RETRIES)
+    ended = (await store.checks.update(stopped.id, lost)).after
+    assert ended.result is not None
+    assert Verdict.CANCELLED == ended.result.verdict
+    assert fresh == await store.checks.get(fresh.id)
+
+
 async def test_many_equal_requests_at_once_make_one_check(store: Store) -> None:
     """Of requests that race, one makes the check and all get it."""
     made = await asyncio.gather(*(store.checks.create(a_check()) for _ in range(20)))

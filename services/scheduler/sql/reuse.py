@@ -22,7 +22,7 @@ _FOUND = (
 )
 _ORIGINS = CHECK.where(_c.id.in_(bindparam("wanted", expanding=True)))
 _ACTIVE = select(_c.inputs_digest).where(
-    schema.UNFINISHED, _c.inputs_digest.in_(bindparam("wanted", expanding=True))
+    schema.JOINABLE, _c.inputs_digest.in_(bindparam("wanted", expanding=True))
 )
 _NEW = insert(check_inputs)
 _RAN = (

@@ -26,16 +26,20 @@ _FILL = insert(schema.entity_verdicts).from_select(
     ).where(_c.id.in_(_NEWEST)),
 )
 _STAMP = text("select version_num from alembic_version")
-_COLUMNS = {
+_PARTS = {
     "sqlite": text(
         "select t.name, c.name from sqlite_master t join pragma_table_info(t.name) c "
-        "where t.type = 'table'"
+        "where t.type = 'table' "
+        "union all select tbl_name, name from sqlite_master where type = 'index'"
     ),
     "postgresql": text(
         "select table_name, column_name from information_schema.columns "
-        "where table_schema = current_schema()"
+        "where table_schema = current_schema() "
+        "union all select tablename, indexname from pg_indexes "
+        "where schemaname = current_schema()"
     ),
 }
+"""Columns and indexes, each with its table."""
 
 
 def is_current(connection: Connection) -> bool:
@@ -100,11 +104,11 @@ def _stamp(connection: Connection) -> str:
 
 
 def _lacking(connection: Connection) -> list[str]:
-    """Names the columns that a database does not have, as `table.column`."""
-    there = {tuple(row) for row in connection.execute(_COLUMNS[connection.dialect.name])}
+    """Names the columns and indexes that a database does not have, as `table.column`."""
+    there = {tuple(row) for row in connection.execute(_PARTS[connection.dialect.name])}
     return [
-        f"{table.name}.{column.name}"
+        f"{table.name}.{part.name}"
         for table in complete_metadata().sorted_tables
-        for column in table.columns
-        if (table.name, column.name) not in there
+        for part in (*table.columns, *table.indexes)
+        if (table.name, part.name) not in there
     ]

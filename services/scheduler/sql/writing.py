@@ -51,7 +51,7 @@ _REQUEST = select(_q.resource).where(
     _q.kind == bindparam("kind"), _q.request_id == bindparam("request")
 )
 _ACTIVE_WITH = select(_c.id).where(
-    schema.UNFINISHED, _c.inputs_digest == bindparam("inputs_digest")
+    schema.JOINABLE, _c.inputs_digest == bindparam("inputs_digest")
 )
 _NEW_ATTEMPT = insert(schema.attempts)
 _END_ATTEMPT = (
@@ -107,7 +107,7 @@ def remember(connection: Connection, *, kind: str, request_id: str, resource: st
 
 
 def active_with(connection: Connection, inputs_digest: str) -> str:
-    """Gives the id of the unfinished check with these inputs."""
+    """Gives the id of the check with these inputs that is not finished and not being stopped."""
     return str(connection.execute(_ACTIVE_WITH, {"inputs_digest": inputs_digest}).scalar_one())
 
 
@@ -147,7 +147,7 @@ def _new_check(database: Database) -> Any:
     if database.is_sqlite not in _NEW_CHECKS:
         _NEW_CHECKS[database.is_sqlite] = (
             database.insert(schema.checks)
-            .on_conflict_do_nothing(index_elements=["inputs_digest"], index_where=text("state < 4"))
+            .on_conflict_do_nothing(index_elements=["inputs_digest"], index_where=schema.ONE_JOINABLE)
             .returning(_c.id)
         )
     return _NEW_CHECKS[database.is_sqlite]
