@@ -61,6 +61,18 @@ async def test_a_model_is_shown_in_formulas(
     assert "model-section" not in (await client.get(f"/{bare.check.name}")).text
 
 
+async def test_a_reused_result_says_whose_it_is(
+    client: httpx.AsyncClient, services: FakeServices
+) -> None:
+    """A check that did not have to run leads to the one that ran; others say nothing of it."""
+    origin = services.scheduler.add("UXMFA", V.VERDICT_SUCCESS)
+    story = services.scheduler.add("UXMFA", V.VERDICT_SUCCESS)
+    story.check.reused_from = origin.check.name
+    html = (await client.get(f"/{story.check.name}")).text
+    assert f'result of <a href="/{origin.check.name}">an equal check</a>' in html
+    assert "an equal check" not in (await client.get(f"/{origin.check.name}")).text
+
+
 async def test_propagation_of_a_script_error_with_debug(
     make_gateway: Callable[..., Gateway], services: FakeServices
 ) -> None:
