@@ -8,10 +8,12 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import nats
+import nats.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import (
@@ -19,13 +21,14 @@ from nats.js.api import (
     ConsumerConfig,
     DeliverPolicy,
     DiscardPolicy,
+    ReplayPolicy,
     RetentionPolicy,
     StorageType,
+    StoreCompression,
     StreamConfig,
 )
-from nats.js.errors import BadRequestError, NotFoundError
 
-from services.errors import UnavailableError
+from services.errors import Error, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ EVENTS = "EVENTS"
 ACK_WAIT_SECONDS = 5.0
 """A job message that is neither acknowledged nor renewed for so long is delivered again."""
 
+_AGAIN_SECONDS = 0.5
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -51,6 +55,22 @@ def _token(text: str) -> str:
     return _UNSAFE.sub("_", text) or "_"
 
 
+_COMMON: Final[dict[str, Any]] = {
+    "duplicate_window": 120.0,
+    "num_replicas": 1,
+    "no_ack": False,
+    "sealed": False,
+    "deny_delete": False,
+    "deny_purge": False,
+    "allow_rollup_hdrs": False,
+    "allow_direct": False,
+    "mirror_direct": False,
+    "discard_new_per_subject": False,
+    "compression": StoreCompression.NONE,
+}
+"""What holds for both streams."""
+
+
 def jobs_stream() -> StreamConfig:
     """The work queue: a message goes away when a runner acknowledges it."""
     return StreamConfig(
@@ -65,8 +85,7 @@ def jobs_stream() -> StreamConfig:
         max_consumers=-1,
         max_msgs_per_subject=-1,
         max_age=0,
-        duplicate_window=120.0,
-        num_replicas=1,
+        **_COMMON,
     )
 
 
@@ -84,8 +103,7 @@ def events_stream() -> StreamConfig:
         max_consumers=-1,
         max_msgs_per_subject=100_000,
         max_age=24 * 3600.0,
-        duplicate_window=120.0,
-        num_replicas=1,
+        **_COMMON,
     )
 
 
@@ -100,17 +118,27 @@ def runners_consumer(pool: str) -> ConsumerConfig:
         max_deliver=-1,  # the scheduler bounds attempts; a dropped wake-up must not strand a check
         max_ack_pending=10_000,
         max_waiting=512,
+        replay_policy=ReplayPolicy.INSTANT,
+        headers_only=False,
+        mem_storage=False,
+        inactive_threshold=0,  # a pool whose runners are away keeps its consumer
     )
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str, *, token: str, name: str) -> AsyncIterator[Client]:
+async def connected(
+    url: str, *, token: str, name: str, on_closed: Callable[[], None] = lambda: None
+) -> AsyncIterator[Client]:
     """Connects to NATS while the block runs; reconnects for ever in between.
+
+    Where the server refuses the client with an error, as it does with one that was too slow to
+    authenticate, the library gives the connection up for good.
 
     Args:
         url: `nats://host:port`.
         token: Shared secret.
         name: Shown in the server's connection list.
+        on_closed: Called when the connection is closed for good, also at the end of the block.
 
     Raises:
         UnavailableError: Nothing listens there for 15 s.
@@ -120,6 +148,9 @@ async def connected(url: str, *, token: str, name: str) -> AsyncIterator[Client]
     async def on_error(error: Exception) -> None:
         log.warning(f"NATS: {error or type(error).__name__}")
 
+    async def on_close() -> None:
+        on_closed()
+
     client = await nats.connect(
         url,
         name=name,
@@ -128,12 +159,79 @@ async def connected(url: str, *, token: str, name: str) -> AsyncIterator[Client]
         reconnect_time_wait=0.2,
         ping_interval=10,
         error_cb=on_error,
+        closed_cb=on_close,
     )
     try:
         yield client
     finally:
         with contextlib.suppress(Exception):  # the server may be gone already
             await asyncio.wait_for(client.close(), 3.0)
+
+
+class Connection:
+    """What is at hand of a connection that `lasting` keeps."""
+
+    def __init__(self) -> None:
+        self._jetstream: JetStreamContext | None = None
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """JetStream over the present connection; another object after it was made anew.
+
+        Raises:
+            UnavailableError: There is none now.
+        """
+        if self._jetstream is None:
+            raise UnavailableError("NATS does not answer")
+        return self._jetstream
+
+    async def _hold(self, url: str, *, token: str, name: str, held: asyncio.Event) -> None:
+        """Connects, and returns when that connection is closed for good."""
+        closed = asyncio.Event()
+        try:
+            async with connected(url, token=token, name=name, on_closed=closed.set) as client:
+                self._jetstream = client.jetstream()
+                held.set()
+                await closed.wait()
+        finally:
+            self._jetstream = None
+
+    async def _keep(self, url: str, *, token: str, name: str, held: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._hold(url, token=token, name=name, held=held)
+                log.warning("NATS closed the connection; making another one")
+            except (Error, nats.errors.Error, OSError) as error:
+                if not held.is_set():
+                    raise
+                log.warning(f"NATS: {error}")
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def lasting(url: str, *, token: str, name: str) -> AsyncIterator[Connection]:
+    """Keeps a connection while the block runs, and makes a new one where one was given up.
+
+    Args:
+        url: `nats://host:port`.
+        token: Shared secret.
+        name: Shown in the server's connection list.
+
+    Raises:
+        UnavailableError: Nothing listens there for 15 s at the beginning.
+    """
+    connection, held = Connection(), asyncio.Event()
+    keeping = asyncio.create_task(connection._keep(url, token=token, name=name, held=held))  # noqa: SLF001  # its own
+    waiting = asyncio.create_task(held.wait())
+    try:
+        await asyncio.wait({keeping, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if keeping.done():
+            keeping.result()
+        yield connection
+    finally:
+        for task in (keeping, waiting):
+            task.cancel()
+        await asyncio.gather(keeping, waiting, return_exceptions=True)
 
 
 async def _wait_for_port(url: str, *, seconds: float) -> None:
@@ -151,22 +249,3 @@ async def _wait_for_port(url: str, *, seconds: float) -> None:
         else:
             writer.close()
             return
-
-
-async def ensure_stream(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
-    """Makes a stream have exactly the wanted settings; one that cannot be updated is recreated.
-
-    What a recreated stream held is published again from SQL by the scheduler's reconciler.
-    """
-    assert wanted.name is not None  # noqa: S101  # both configurations above name themselves
-    try:
-        await jetstream.stream_info(wanted.name)
-    except NotFoundError:
-        await jetstream.add_stream(wanted)
-        return
-    try:
-        await jetstream.update_stream(wanted)
-    except BadRequestError as error:
-        log.warning(f"recreating the stream {wanted.name}: {error.description}")
-        await jetstream.delete_stream(wanted.name)
-        await jetstream.add_stream(wanted)

@@ -22,13 +22,21 @@ class NatsServer:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._config = folder / "nats.conf"
+        self._write(self.token)
+
+    def configure(self, *, token: str) -> None:
+        """Makes the running server want another token, of its clients as well."""
+        self._write(token)
+        self.process.send_signal(signal.SIGHUP)
+
+    def _write(self, token: str) -> None:
         self._config.write_text(  # over several lines: `{ a b }` on one is an error to the server
             f"""listen: "127.0.0.1:{self.port}"
 authorization {{
-  token: "{self.token}"
+  token: "{token}"
 }}
 jetstream {{
-  store_dir: "{folder / "streams"}"
+  store_dir: "{self._folder / "streams"}"
 }}
 """
         )

@@ -299,8 +299,13 @@ class MemoryRepository:
         self._closures = closures
         self._trees = trees
         self.fetched: list[list[str]] = []
+        self.away = 0
+        """How many of the next requests find nobody."""
 
     async def closure(self, entity: str, revision: str) -> Sequence[ClosureFolder]:
+        if self.away > 0:
+            self.away -= 1
+            raise UnavailableError("the catalog does not answer")
         try:
             return self._closures[entity]
         except KeyError:

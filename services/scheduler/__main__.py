@@ -37,6 +37,7 @@ from services.scheduler.dispatch import Dispatch
 from services.scheduler.explaining import Explaining
 from services.scheduler.history import Retrospect
 from services.scheduler.jobs import NatsBroker
+from services.scheduler.leases import Leases
 from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
 from services.scheduler.messages import announce
 from services.scheduler.pauses import Pauses
@@ -191,8 +192,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             clock=_now,
             bells=bells,
             pools=pools,
+        )
+        leases = Leases(
+            store=store,
+            clock=_now,
+            bells=bells,
             lease_for=lease_for,
             retries=settings.retries,
+            every=timedelta(seconds=settings.reconcile_seconds),
         )
         # Runners could not reach us while we were away: nobody loses a lease for that.
         graced = await store.queue.extend_leases(until=_now() + lease_for)
@@ -250,6 +257,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 forever(relay.run_once, bell=bells.outbox, name="outbox relay"),
                 forever(dispatcher.run_once, bell=bells.queue, name="dispatcher"),
                 reconciler.run(every=settings.reconcile_seconds),
+                leases.run(every=settings.reconcile_seconds),
                 sweeper.run(every=settings.retention_every_seconds),
                 firing.run(),
                 bisecting.run(),

@@ -18,7 +18,7 @@ from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from ackrep.scheduler.v1 import dispatch_pb2
-from services import bus
+from services import bus, streams
 from services.errors import Error, UnavailableError
 from services.scheduler.messages import event_of
 from services.scheduler.ports import Event, EventReader, Message, Publication
@@ -55,13 +55,18 @@ class NatsBroker:
     async def run(self, stop: asyncio.Event) -> None:
         """Keeps a connection until stopped, however long NATS takes to appear."""
         while not stop.is_set():
+            over = asyncio.Event()
             try:
-                async with bus.connected(self._url, token=self._token, name="scheduler") as client:
+                async with bus.connected(
+                    self._url, token=self._token, name="scheduler", on_closed=over.set
+                ) as client:
                     self._jetstream = client.jetstream(timeout=_PATIENCE)
                     self._client = client
                     await self.ensure(pools=self._pools)
                     self._on_connected()
-                    await stop.wait()
+                    await _either(stop, over)
+                if not stop.is_set():
+                    log.warning("NATS closed the connection; making another one")
             except (Error, nats.errors.Error, OSError) as error:
                 log.warning(f"NATS: {error}")
                 with contextlib.suppress(TimeoutError):
@@ -82,10 +87,10 @@ class NatsBroker:
             wanted = (id(client), client.stats["reconnects"] if client else 0, self._pools)
             if self._ensured == wanted and await self._present(jetstream):
                 return
-            await bus.ensure_stream(jetstream, bus.jobs_stream())
-            await bus.ensure_stream(jetstream, bus.events_stream())
+            await streams.ensure_stream(jetstream, bus.jobs_stream())
+            await streams.ensure_stream(jetstream, bus.events_stream())
             for pool in self._pools:
-                await jetstream.add_consumer(bus.JOBS, bus.runners_consumer(pool))
+                await streams.ensure_consumer(jetstream, bus.JOBS, bus.runners_consumer(pool))
             self._ensured = wanted
 
     async def _present(self, jetstream: JetStreamContext) -> bool:
@@ -154,6 +159,15 @@ class NatsBroker:
             yield
         except (nats.errors.Error, JetStreamError, OSError, TimeoutError) as error:
             raise UnavailableError(f"NATS: {error or type(error).__name__}") from error
+
+
+async def _either(*events: asyncio.Event) -> None:
+    """Returns when one of them is set."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await ended(*waiting)
 
 
 class _NatsEvents:

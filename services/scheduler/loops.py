@@ -11,11 +11,9 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
 from services.errors import UnavailableError
 from services.scheduler.bells import Bell, Bells
-from services.scheduler.domain import machine
 from services.scheduler.domain.check import Runner
 from services.scheduler.domain.queue import paused
 from services.scheduler.domain.window import window
@@ -160,7 +158,7 @@ class Dispatcher:
 
 
 class Reconciler:
-    """Finds what got lost: job messages that are no longer there, and runners that are gone."""
+    """Finds job messages that got lost."""
 
     def __init__(
         self,
@@ -170,33 +168,12 @@ class Reconciler:
         clock: Clock,
         bells: Bells,
         pools: Callable[[], Awaitable[Sequence[str]]],
-        lease_for: timedelta,
-        retries: machine.Retries,
     ) -> None:
         self._store = store
         self._broker = broker
         self._clock = clock
         self._bells = bells
         self._pools = pools
-        self._lease_for = lease_for
-        self._retries = retries
-
-    async def expire_leases(self) -> None:
-        """Ends attempts whose runner was not heard of."""
-        now = self._clock()
-        for check in await self._store.queue.expired(now=now):
-            change = await self._store.checks.update(
-                check,
-                partial(machine.expire, now=now, lease_for=self._lease_for, retries=self._retries),
-            )
-            after = change.after
-            if after is change.before:
-                continue
-            log.warning(f"checks/{check}: {after.failed_attempts[-1].reason}")
-            self._bells.check_changed(check, announced=after.finished)
-            if after.not_before is not None:
-                delay = (after.not_before - now).total_seconds()
-                asyncio.get_running_loop().call_later(delay, self._bells.queue.ring)
 
     async def find_lost_jobs(self) -> None:
         """Makes streams and consumers exist, and lets lost job messages be published again.
@@ -214,16 +191,15 @@ class Reconciler:
             self._bells.queue.ring()
 
     async def run(self, *, every: float) -> None:
-        """Does both again and again, and when a runner registers: its pool may be new."""
+        """Does so again and again, and when a runner registers: its pool may be new."""
         while True:
             rings = self._bells.runners.rings
-            for work in (self.expire_leases, self.find_lost_jobs):
-                try:
-                    await work()
-                except UnavailableError as error:
-                    log.debug(f"reconciler: {error.message}")
-                except Exception:
-                    log.exception("reconciler failed; it goes on")
+            try:
+                await self.find_lost_jobs()
+            except UnavailableError as error:
+                log.debug(f"reconciler: {error.message}")
+            except Exception:
+                log.exception("reconciler failed; it goes on")
             await self._bells.runners.wait(since=rings, timeout=every)
 
 

@@ -23,6 +23,7 @@ from services.errors import (
 )
 from services.runner.checks.audit import Audit, Sample
 from services.runner.checks.events import Recorder
+from services.runner.checks.patience import patiently
 from services.runner.checks.slots import Slot
 from services.runner.checks.trees import TreeCache, keys_of
 from services.runner.domain.attempts import Artefact, Assignment, Report, failed, remarks_of
@@ -169,13 +170,16 @@ class Attempt:
                 async with self._slot.lent():
                     await self._around.pool.prepare(definition, self._recorder.progress)
         with self._phase("fetch"):
-            inputs = await self._inputs()
+            inputs = await patiently(self._inputs, tell=self._waits)
         if self._cancelled:
             return failed(Verdict.CANCELLED, self._cancelled)
         outcome = await self._once(definition, inputs)
         if might_be_undeclared(outcome) and not self._cancelled:
             outcome = await self._once_more(definition, inputs, outcome)
         return outcome
+
+    def _waits(self, error: Error) -> None:
+        self._recorder.progress(f"waiting for the catalog: {error.message}")
 
     async def _inputs(self) -> _Inputs:
         folders = await self._around.repository.closure(

@@ -5,7 +5,6 @@ import logging
 
 import nats.errors
 from google.protobuf.message import DecodeError
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
@@ -45,21 +44,25 @@ class NatsJob:
 class NatsJobs:
     """The pull consumer that all runners of a pool share; the scheduler makes it."""
 
-    def __init__(self, client: Client, *, pool: str) -> None:
-        self._jetstream = client.jetstream()
+    def __init__(self, connection: bus.Connection, *, pool: str) -> None:
+        self._connection = connection
         self._consumer = bus.runners_consumer(pool).durable_name
+        self._bound: JetStreamContext | None = None
+        """What the subscription was made over."""
         self._subscription: JetStreamContext.PullSubscription | None = None
 
     async def next(self, *, timeout: float) -> NatsJob | None:  # noqa: ASYNC109  # the broker's
         try:
-            if self._subscription is None:
-                self._subscription = await self._jetstream.pull_subscribe_bind(
+            jetstream = self._connection.jetstream
+            if self._subscription is None or self._bound is not jetstream:
+                self._subscription = await jetstream.pull_subscribe_bind(
                     consumer=self._consumer, stream=bus.JOBS
                 )
+                self._bound = jetstream
             messages = await self._subscription.fetch(1, timeout=timeout)
         except (TimeoutError, nats.errors.TimeoutError):
             return None
-        except (JetStreamError, APIError, nats.errors.Error) as error:
+        except (JetStreamError, APIError, nats.errors.Error, UnavailableError) as error:
             # The scheduler has not made the consumer yet, or the server restarts.
             log.debug(f"no jobs: {error}")
             self._subscription = None
@@ -78,12 +81,12 @@ class NatsJobs:
 class NatsEvents:
     """Stores events in the stream that watchers read."""
 
-    def __init__(self, client: Client) -> None:
-        self._jetstream = client.jetstream()
+    def __init__(self, connection: bus.Connection) -> None:
+        self._connection = connection
 
     async def send(self, *, subject: str, message_id: str, data: bytes) -> None:
         try:
-            await self._jetstream.publish(
+            await self._connection.jetstream.publish(
                 subject, data, timeout=_ACK_SECONDS, headers={"Nats-Msg-Id": message_id}
             )
         except (TimeoutError, nats.errors.Error, JetStreamError) as error:

@@ -12,6 +12,7 @@ from services.scheduler.domain.check import Check, State
 from services.scheduler.domain.machine import Retries
 from services.scheduler.domain.names import new_id
 from services.scheduler.domain.queue import Pause
+from services.scheduler.leases import Leases
 from services.scheduler.loops import Dispatcher, Reconciler, Relay
 from services.scheduler.memory import memory_store
 from services.scheduler.memory_broker import MemoryBroker
@@ -38,8 +39,14 @@ class World:
             clock=lambda: self.now,
             bells=Bells(),
             pools=self._pools,
+        )
+        self.leases = Leases(
+            store=self.store,
+            clock=lambda: self.now,
+            bells=Bells(),
             lease_for=LEASE,
             retries=Retries(),
+            every=timedelta(seconds=1),
         )
 
     async def _pools(self) -> list[str]:
@@ -169,9 +176,39 @@ async def test_expired_leases_are_ended_once(world: World) -> None:
     await world.claim(check)
     world.now += LEASE
     for _ in range(3):
-        await world.reconciler.expire_leases()
+        await world.leases.run_once()
     after = await world.store.checks.get(check.id)
     assert (State.QUEUED, 1) == (after.state, len(after.failed_attempts))
+
+
+async def test_a_clock_that_leaps_ends_no_lease(world: World) -> None:
+    """After an hour between two looks a runner has a whole lease to be heard of, and no longer."""
+    check = await world.create("AAAAA")
+    await world.claim(check)
+    await world.leases.run_once()
+    world.now += timedelta(hours=1)
+    await world.leases.run_once()
+    held = await world.store.checks.get(check.id)
+    assert held.lease is not None
+    assert (State.PREPARING, world.now + LEASE) == (held.state, held.lease.expires)
+    for _ in range(9):
+        world.now += timedelta(seconds=1)
+        await world.leases.run_once()
+        assert State.PREPARING == (await world.store.checks.get(check.id)).state
+    world.now += timedelta(seconds=1)
+    await world.leases.run_once()
+    assert State.QUEUED == (await world.store.checks.get(check.id)).state
+
+
+async def test_a_broker_that_is_away_keeps_no_lease(world: World) -> None:
+    """Leases run out while NATS is away: they are SQL's alone."""
+    check = await world.create("AAAAA")
+    await world.claim(check)
+    world.broker.away = True
+    for _ in range(11):
+        await world.leases.run_once()
+        world.now += timedelta(seconds=1)
+    assert State.QUEUED == (await world.store.checks.get(check.id)).state
 
 
 async def test_a_paused_queue_lets_nothing_start() -> None:
