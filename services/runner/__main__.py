@@ -81,8 +81,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     runner = f"runners/{settings.id}"
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(pool.close)
-        client = await stack.enter_async_context(
-            bus.connected(settings.nats, token=settings.token, name=f"runner {settings.id}")
+        connection = await stack.enter_async_context(
+            bus.lasting(settings.nats, token=settings.token, name=f"runner {settings.id}")
         )
         catalog = await _channel(stack, settings.catalog, settings.token)
         repository = CatalogRepository(catalog)
@@ -109,11 +109,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             ),
             pool=pool,
             environments=environments,
-            sink=NatsEvents(client),
+            sink=NatsEvents(connection),
         )
         worker = Worker(
             around,
-            jobs=NatsJobs(client, pool=settings.pool),
+            jobs=NatsJobs(connection, pool=settings.pool),
             registration=Registration(
                 runner=runner,
                 incarnation=incarnation,
