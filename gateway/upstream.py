@@ -13,7 +13,12 @@ from ackrep.catalog.v1 import (
     ontology_pb2_grpc,
     search_pb2_grpc,
 )
-from ackrep.scheduler.v1 import scheduler_pb2_grpc
+from ackrep.scheduler.v1 import (
+    bisection_pb2_grpc,
+    queue_pb2_grpc,
+    schedule_pb2_grpc,
+    scheduler_pb2_grpc,
+)
 from gateway.routes import SERVICES
 from gateway.settings import Settings
 from services import rpc
@@ -41,6 +46,9 @@ class Upstream:
         self.ontology = ontology_pb2_grpc.OntologyServiceStub(self._channels["catalog"])
         self.content = content_pb2_grpc.ContentServiceStub(self._channels["catalog"])
         self.scheduler = scheduler_pb2_grpc.SchedulerServiceStub(self._channels["scheduler"])
+        self.queue = queue_pb2_grpc.QueueServiceStub(self._channels["scheduler"])
+        self.schedules = schedule_pb2_grpc.ScheduleServiceStub(self._channels["scheduler"])
+        self.bisections = bisection_pb2_grpc.BisectionServiceStub(self._channels["scheduler"])
 
     def channel(self, peer: str) -> grpc.aio.Channel:
         """Returns the channel to a service.

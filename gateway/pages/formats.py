@@ -48,6 +48,20 @@ def duration(length: Duration | float) -> str:
     return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
 
 
+def roughly(length: Duration | float) -> str:
+    """Writes a length of time in its largest unit, as expectations and spans of days are said."""
+    seconds = length if isinstance(length, int | float) else length.seconds + length.nanos / 1e9
+    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def clock(moment: Timestamp) -> str:
+    """Writes a moment of the coming days to the minute, in UTC."""
+    return moment.ToDatetime(tzinfo=datetime.UTC).strftime("%a %-d %b %H:%M UTC")
+
+
 def between(begin: Timestamp, end: Timestamp) -> float:
     """Gives the seconds from one moment to another, never less than none."""
     return max(0.0, (end.ToNanoseconds() - begin.ToNanoseconds()) / 1e9)
@@ -113,6 +127,8 @@ FILTERS: dict[str, Any] = {
     "iso": iso,
     "ago": ago,
     "duration": duration,
+    "roughly": roughly,
+    "clock": clock,
     "filesize": size,
     "number": number,
     "shape": shape,

@@ -32,7 +32,7 @@ def test_nothing_runs(browser: Browser, site: Site, value: str) -> None:
     page.on("popup", lambda popup: offences.append(f"popup {popup.url}"))
     for path in [
         "/", "/entities", "/e/UXMFA", f"/{check}", "/diagnostics", "/ontology", "/ontology/Leaf",
-        "/revisions", "/revisions/1a2b3c4d..current", *addresses_with(value),
+        "/revisions", "/revisions/1a2b3c4d..current", "/queue", *addresses_with(value),
     ]:  # fmt: skip
         page.goto(path)
         assert "ran" != page.title(), path

@@ -115,7 +115,7 @@ PATHS = ["/", "/entities", "/entities?q=pendulum&tag=simulation", "/entities?q=z
          "/diagnostics", "/ontology", "/ontology/State_Space_System", "/search-sparql",
          "/search-sparql?query=SELECT%20subClassOf", "/search-sparql?query=oops", "/revisions",
          "/revisions/1a2b3c4d..current", "/e/UXMFA/files/simulation.py",
-         "/e/UXMFA/files/data/orbit.png"]  # fmt: skip
+         "/e/UXMFA/files/data/orbit.png", "/queue", "/queue?ask=pause"]  # fmt: skip
 
 
 def test_phone(phone: Page, site: Site) -> None:

@@ -121,6 +121,21 @@ function watchRun(root: HTMLElement): void {
   follow(root.dataset.watch ?? "", soon, () => void refresh());
 }
 
+/** Draws a page anew every few seconds: what it shows has no stream of its own. */
+function poll(root: HTMLElement): void {
+  let busy = false;
+  setInterval(() => {
+    if (busy || document.hidden) return;
+    busy = true;
+    refresh()
+      .then(() => document.body.classList.remove("disconnected"))
+      .catch(() => document.body.classList.add("disconnected"))
+      .finally(() => {
+        busy = false;
+      });
+  }, Number(root.dataset.poll) * 1000);
+}
+
 /** Counts the seconds of what runs, so that a silent check does not look dead. */
 function tick(): void {
   for (const clock of document.querySelectorAll<HTMLElement>("[data-since]")) {
@@ -132,6 +147,8 @@ function tick(): void {
 function start(): void {
   const root = document.querySelector<HTMLElement>("[data-watch]");
   if (root) (root.dataset.kind === "run" ? watchRun : watchCheck)(root);
+  const polled = document.querySelector<HTMLElement>("[data-poll]");
+  if (polled) poll(polled);
   const log = element("log");
   if (log && root) log.scrollTop = log.scrollHeight;
   setInterval(tick, 1000);

@@ -12,6 +12,7 @@ from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
 from services.errors import InvalidArgumentError, NotFoundError
 from tests.unit.gateway.fake_drawings import lorenz_svg, png
 from tests.unit.gateway.fake_models import lorenz_in_formulas
+from tests.unit.gateway.fake_queue import FakeQueue
 from tests.unit.gateway.fake_repository import (
     ENTITIES,
     ENVIRONMENT,
@@ -38,6 +39,7 @@ class FakeScheduler(scheduler_pb2_grpc.SchedulerServiceServicer):
         self.watchers = 0
         self.lines = 12
         self.failure: Exception | None = None
+        self.queue = FakeQueue()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def store(self, content: bytes, path: str, kind: str) -> check_pb2.Artefact:
@@ -380,5 +382,25 @@ class FakeScheduler(scheduler_pb2_grpc.SchedulerServiceServicer):
     async def ListRunners(self, request: Any, context: Any) -> scheduler_pb2.ListRunnersResponse:
         self.seen.append(request)
         return scheduler_pb2.ListRunnersResponse(
-            runners=[check_pb2.RunnerStatus(name="runners/workshop-1", slots=2)]
+            runners=self.queue.runners
+            or [check_pb2.RunnerStatus(name="runners/workshop-1", slots=2)]
         )
+
+    async def DrainRunner(self, request: Any, context: Any) -> check_pb2.RunnerStatus:
+        self.seen.append(request)
+        runner = self._runner(request.name)
+        runner.draining, runner.drain.reason = True, request.reason
+        return runner
+
+    async def ResumeRunner(self, request: Any, context: Any) -> check_pb2.RunnerStatus:
+        self.seen.append(request)
+        runner = self._runner(request.name)
+        runner.draining = False
+        runner.ClearField("drain")
+        return runner
+
+    def _runner(self, name: str) -> check_pb2.RunnerStatus:
+        for runner in self.queue.runners:
+            if runner.name == name:
+                return runner
+        raise NotFoundError(f"no runner {name} was ever heard of")

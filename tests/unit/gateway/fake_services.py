@@ -18,11 +18,17 @@ from ackrep.catalog.v1 import (
     search_pb2_grpc,
 )
 from ackrep.runner.v1 import environment_pb2, environment_pb2_grpc, runner_pb2, runner_pb2_grpc
-from ackrep.scheduler.v1 import scheduler_pb2_grpc
+from ackrep.scheduler.v1 import (
+    bisection_pb2_grpc,
+    queue_pb2_grpc,
+    schedule_pb2_grpc,
+    scheduler_pb2_grpc,
+)
 from services import rpc
 from tests.unit.gateway.fake_catalog import FakeCatalog
 from tests.unit.gateway.fake_content import FakeContent
 from tests.unit.gateway.fake_ontology import FakeOntology
+from tests.unit.gateway.fake_queue import FakeQueue
 from tests.unit.gateway.fake_scheduler import FakeScheduler
 from tests.unit.gateway.fake_search import FakeSearch
 
@@ -86,6 +92,7 @@ class FakeServices:
     search: FakeSearch
     ontology: FakeOntology
     scheduler: FakeScheduler
+    queue: FakeQueue
     runner: FakeRunner
     address: str
 
@@ -94,6 +101,7 @@ class FakeServices:
 async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
     """Serves all three on one port."""
     catalog, scheduler, runner = FakeCatalog(), FakeScheduler(pace=pace), FakeRunner()
+    queue = scheduler.queue
     content, search, ontology = FakeContent(), FakeSearch(catalog), FakeOntology(catalog)
 
     def register(server: grpc.aio.Server) -> None:
@@ -102,6 +110,9 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
         search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
         ontology_pb2_grpc.add_OntologyServiceServicer_to_server(ontology, server)
         scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server(scheduler, server)
+        queue_pb2_grpc.add_QueueServiceServicer_to_server(queue, server)
+        schedule_pb2_grpc.add_ScheduleServiceServicer_to_server(queue, server)
+        bisection_pb2_grpc.add_BisectionServiceServicer_to_server(queue, server)
         runner_pb2_grpc.add_RunnerServiceServicer_to_server(runner, server)
         environment_pb2_grpc.add_EnvironmentServiceServicer_to_server(runner, server)
 
@@ -117,5 +128,5 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
         grace=0.1,
     ) as port:
         yield FakeServices(
-            catalog, content, search, ontology, scheduler, runner, f"127.0.0.1:{port}"
+            catalog, content, search, ontology, scheduler, queue, runner, f"127.0.0.1:{port}"
         )

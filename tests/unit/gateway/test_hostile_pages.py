@@ -85,7 +85,24 @@ def poison(services: FakeServices, value: str) -> str:
     model.parameters.add(name=value, cells=[value, f"${value}$"])
     story.check.result.artefacts.append(services.scheduler.store(b"x", value, "image/png"))
     story.events[0].log.text = value
+    _poison_queue(services, value)
     return story.check.name
+
+
+def _poison_queue(services: FakeServices, value: str) -> None:
+    services.queue.furnish()
+    services.queue.give_up("LRHZX", value)
+    for pause in services.queue.queue.pauses:
+        pause.reason = value
+    services.queue.queue.pauses.add(pool=value, reason=value)
+    services.queue.queue.lines.add(pool=value, environment=f"environments/{value}")
+    for runner in services.queue.runners:
+        runner.name, runner.host, runner.drain.reason = f"runners/{value}", value, value
+        runner.backend = runner.engine_version = value
+        runner.environments.add(environment=f"environments/{value}", digest=value)
+    for schedule in services.queue.schedules:
+        schedule.title = schedule.filter = schedule.last_error = value
+    services.queue.schedules[0].cron = value
 
 
 def addresses_with(value: str) -> list[str]:
@@ -103,6 +120,8 @@ def addresses_with(value: str) -> list[str]:
         f"/diagnostics?severity={q}&code={q}&page={q}",
         f"/e/UXMFA?revision={q}",
         f"/checks?verdict={q}",
+        f"/queue?ask=pause&pool={q}&environment={q}",
+        f"/queue?ask=drain&runner={q}",
     ]
 
 
@@ -113,6 +132,7 @@ async def test_nothing_becomes_markup(
     """In every field and every address, a value stays a text, whatever it looks like."""
     check = poison(services, value)
     paths = ["/", "/entities", "/e/UXMFA", f"/{check}", "/checks", "/diagnostics", "/ontology",
+             "/queue",
              "/ontology/Leaf", "/revisions", "/revisions/1a2b3c4d..current",
              "/search-sparql?query=SELECT", "/e/B2LQR?revision=1a2b3c4d",
              f"/e/UXMFA/files/{quote(plain(value), safe='')}.py",
