@@ -24,7 +24,6 @@ _BACKLOG = 30
 _BACKLOG_SECONDS = 180.0
 _END_SECONDS = 180.0
 """How long the last checks may take once everything is back."""
-_WATCHES = 6
 _MOST_HANDLES = 400
 _MOST_BYTES = 600 * 1024**2
 
@@ -125,7 +124,7 @@ async def _story(
             asking = asyncio.create_task(requests.ask(batch))
             felt = await disturber.carry_out(disturbance)
             await asking
-            watching += _watchers(world, requests, batch, plan, known=len(watching))
+            watching += _watchers(world, requests, batch, plan)
             unfinished = await _backlog(records)
             say(_line(number, felt, unfinished=unfinished, started=started))
             size.measure(world.process_id("scheduler"))
@@ -169,12 +168,10 @@ async def _story(
 
 
 def _watchers(
-    world: World, requests: Requests, batch: Batch, plan: Plan, *, known: int
+    world: World, requests: Requests, batch: Batch, plan: Plan
 ) -> list[asyncio.Task[Watched]]:
-    """Watches one of the checks that talk, where few are watched so far."""
+    """Watches one of the checks that talk or make files, if there is any."""
     talking = [key for key in batch.keys if key.startswith(("C", "A"))][:1]
-    if known >= _WATCHES:
-        return []
     return [
         asyncio.create_task(
             watch(world, requests.checks[key], chance=random.Random(f"{plan.seed} {key}"))  # noqa: S311
