@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.errors import NotFoundError, PreconditionError
+from services.errors import NotFoundError, PreconditionError, ResourceExhaustedError
 from services.runner.documents import workshop
 from services.runner.sessions.session import Limits
 from tests.backends import containers
@@ -134,6 +134,8 @@ HOSTILE = {
     ),
     "pipe": (r"\input{|id}", "refused"),
     "picture": (r"\pdfximage{/etc/passwd}", "refused"),
+    "dump": (r"\message{x}\pdffiledump length 16 {/etc/passwd}.", "kept out|Hello"),
+    "size": (r"[\pdffilesize{/etc/passwd}][\pdfmdfivesum file {/etc/passwd}]", "[][]"),
     "loop": (r"\def\x{\x}\x", "not finished after"),
     "pages": (r"\loop\hbox{x}\newpage\iftrue\repeat", "not finished|too large|exceeded"),
     "memory": (r"\def\x{a\x b}\edef\y{\x}", "capacity exceeded"),
@@ -174,6 +176,46 @@ async def test_hostile_tex_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         assert leaked not in said
     assert elapsed < 20
     assert "Hello of good" in text_of(after, tmp_path)
+
+
+async def test_tex_can_embed_what_checks_can_read(tmp_path: Path) -> None:
+    """TeX's own rules do not hold for streams of objects; the confinement of a check does."""
+    embed = r"\pdfcompresslevel=0 \immediate\pdfobj stream file {%s} "
+    entities = {
+        "EVILL": model("evil", body=embed % "/proc/self/environ"),
+        "OTHER": model("other", body=embed % "/proc/1/environ"),
+        "SHADO": model("shadow", body=embed % "/etc/shadow"),
+    }
+    async with documents_of(tmp_path, entities, backend=containers()) as documents:
+        pdf = await documents.render(["entities/EVILL"], "", Heard(), plots=False)
+        for key in ("OTHER", "SHADO"):
+            with pytest.raises(PreconditionError, match="not found"):
+                await documents.render([f"entities/{key}"], "", Heard(), plots=False)
+    names = {line.partition(b"=")[0] for line in pdf.split(b"endstream")[0].split(b"\0")}
+    assert b"ACKREP_CONTEXT" in names
+    for word in (b"TOKEN", b"SECRET", b"PASSWORD", b"DOCKER"):
+        assert not any(word in name for name in names)
+
+
+async def test_only_so_many_wait(tmp_path: Path) -> None:
+    """Documents are made one after the other; who would wait behind many is sent away at once."""
+    async with documents_of(tmp_path, {"GOODY": model()}, backend=containers()) as documents:
+
+        def ask() -> asyncio.Task[object]:
+            return asyncio.create_task(documents.parameters("entities/GOODY", "", Heard()))
+
+        asked = [ask() for _ in range(9)]  # one at work, eight wait
+        async with asyncio.timeout(1):
+            with pytest.raises(ResourceExhaustedError, match="others wait"):
+                await ask()
+        for task in asked[1:]:
+            task.cancel()
+        await asyncio.wait(asked)
+        assert (
+            "system_models/goody/_data/parameters.tex"
+            == (await documents.parameters("entities/GOODY", "", Heard())).path
+        )
+    assert asked[0].exception() is None
 
 
 def test_limits_of_tex_are_finite() -> None:

@@ -5,8 +5,9 @@ the reason where one cannot be set. Pages are numbered through: each knows where
 """
 
 import asyncio
+import contextlib
 import posixpath
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,8 @@ from services.runner.sessions.session import Limits, Tree
 
 _FOLDER: Final = "document"
 _JOINED: Final = "catalogue"
+_MOST_WAITING: Final = 8
+"""Who asks when so many wait already is sent away: each may take minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +57,34 @@ class Documents:
         self._models = models
         self._workshop = workshop
         self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    @contextlib.asynccontextmanager
+    async def _in_turn(self, listener: Listener) -> AsyncIterator[None]:
+        """One after the other. Raises ResourceExhaustedError if too many wait already."""
+        if self._waiting >= _MOST_WAITING:
+            raise ResourceExhaustedError(
+                f"{_MOST_WAITING} others wait for documents already; try again in a few minutes"
+            )
+        if self._turn.locked():
+            listener.progress("waiting for another document")
+        self._waiting += 1
+        try:
+            await self._turn.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def parameters(self, entity: str, revision: str, listener: Listener) -> ParameterFile:
         """Makes the parameter table of a system model.
 
-        Raises NotFoundError, PreconditionError if there is none or it cannot be made.
+        Raises NotFoundError, PreconditionError if there is none or it cannot be made, or
+        ResourceExhaustedError if too many wait.
         """
-        async with self._turn:
+        async with self._in_turn(listener):
             name = await self._catalog.revision(revision)
             closure = await self._models.closure(await self._catalog.member(entity, name), name)
             table = await self._models.table(closure, listener)
@@ -74,11 +98,9 @@ class Documents:
         Without entities: of all that have a documentation.
 
         Raises NotFoundError, PreconditionError if TeX refuses the only one, or
-        ResourceExhaustedError if the result is too large.
+        ResourceExhaustedError if the result is too large or too many wait.
         """
-        if self._turn.locked():
-            listener.progress("waiting for another document")
-        async with self._turn:
+        async with self._in_turn(listener):
             name = await self._catalog.revision(revision)
             if entities:
                 members = [await self._catalog.member(one, name) for one in entities]

@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61\x63krep/runner/v1/document.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"?\n\x17RenderParametersRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08revision\x18\x02 \x01(\t\"5\n\x18RenderParametersResponse\x12\x0b\n\x03tex\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"R\n\x15RenderDocumentRequest\x12\x10\n\x08\x65ntities\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x15\n\rwithout_plots\x18\x03 \x01(\x08\"{\n\x16RenderDocumentResponse\x12\x12\n\x08progress\x18\x01 \x01(\tH\x00\x12\x11\n\x07warning\x18\x02 \x01(\tH\x00\x12\x0e\n\x04\x64\x61ta\x18\x03 \x01(\x0cH\x00\x12\x15\n\x08\x66raction\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04\x62odyB\x0b\n\t_fraction2\x8e\x02\n\x0f\x44ocumentService\x12\x93\x01\n\x10RenderParameters\x12).ackrep.runner.v1.RenderParametersRequest\x1a*.ackrep.runner.v1.RenderParametersResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/{name=entities/*}:parameters\x12\x65\n\x0eRenderDocument\x12\'.ackrep.runner.v1.RenderDocumentRequest\x1a(.ackrep.runner.v1.RenderDocumentResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61\x63krep/runner/v1/document.proto\x12\x10\x61\x63krep.runner.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"?\n\x17RenderParametersRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08revision\x18\x02 \x01(\t\"5\n\x18RenderParametersResponse\x12\x0b\n\x03tex\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"R\n\x15RenderDocumentRequest\x12\x10\n\x08\x65ntities\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x15\n\rwithout_plots\x18\x03 \x01(\x08\"{\n\x16RenderDocumentResponse\x12\x12\n\x08progress\x18\x01 \x01(\tH\x00\x12\x11\n\x07warning\x18\x02 \x01(\tH\x00\x12\x0e\n\x04\x64\x61ta\x18\x03 \x01(\x0cH\x00\x12\x15\n\x08\x66raction\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04\x62odyB\x0b\n\t_fraction2\x97\x02\n\x0f\x44ocumentService\x12\x9c\x01\n\x10RenderParameters\x12).ackrep.runner.v1.RenderParametersRequest\x1a*.ackrep.runner.v1.RenderParametersResponse\"1\x82\xd3\xe4\x93\x02+\"&/v1/{name=entities/*}:renderParameters:\x01*\x12\x65\n\x0eRenderDocument\x12\'.ackrep.runner.v1.RenderDocumentRequest\x1a(.ackrep.runner.v1.RenderDocumentResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENDERPARAMETERSREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_RENDERPARAMETERSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_DOCUMENTSERVICE'].methods_by_name['RenderParameters']._loaded_options = None
-  _globals['_DOCUMENTSERVICE'].methods_by_name['RenderParameters']._serialized_options = b'\202\323\344\223\002\"\022 /v1/{name=entities/*}:parameters'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['RenderParameters']._serialized_options = b'\202\323\344\223\002+\"&/v1/{name=entities/*}:renderParameters:\001*'
   _globals['_RENDERPARAMETERSREQUEST']._serialized_start=116
   _globals['_RENDERPARAMETERSREQUEST']._serialized_end=179
   _globals['_RENDERPARAMETERSRESPONSE']._serialized_start=181
@@ -46,5 +46,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENDERDOCUMENTRESPONSE']._serialized_start=320
   _globals['_RENDERDOCUMENTRESPONSE']._serialized_end=443
   _globals['_DOCUMENTSERVICE']._serialized_start=446
-  _globals['_DOCUMENTSERVICE']._serialized_end=716
+  _globals['_DOCUMENTSERVICE']._serialized_end=725
 # @@protoc_insertion_point(module_scope)

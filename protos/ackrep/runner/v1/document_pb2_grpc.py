@@ -55,6 +55,8 @@ class DocumentServiceServicer:
         """Makes the parameter table of a system model (`parameters.tex`).
         Fails with `NOT_FOUND` for an unknown entity or revision, `FAILED_PRECONDITION` if it is no
         system model with parameters, or if its `parameters.py` cannot be run; the error says why.
+        `RESOURCE_EXHAUSTED` if too many wait for documents already. It runs the entity's code, so
+        only those may ask over HTTP who may also start checks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,8 +65,8 @@ class DocumentServiceServicer:
     def RenderDocument(self, request, context):
         """Makes a PDF of the documentation of one system model, or of several as one document with a
         table of contents, and streams what happens; the last messages carry the PDF.
-        Fails with `NOT_FOUND` as above, `FAILED_PRECONDITION` if there is nothing to set or TeX
-        refuses it; the error then names file and line.
+        Fails with `NOT_FOUND` and `RESOURCE_EXHAUSTED` as above, `FAILED_PRECONDITION` if there is
+        nothing to set or TeX refuses it; the error then names file and line.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

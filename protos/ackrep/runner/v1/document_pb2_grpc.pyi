@@ -20,12 +20,14 @@ class DocumentServiceStub:
     """Makes the parameter table of a system model (`parameters.tex`).
     Fails with `NOT_FOUND` for an unknown entity or revision, `FAILED_PRECONDITION` if it is no
     system model with parameters, or if its `parameters.py` cannot be run; the error says why.
+    `RESOURCE_EXHAUSTED` if too many wait for documents already. It runs the entity's code, so
+    only those may ask over HTTP who may also start checks.
     """
     RenderDocument: _aio.UnaryStreamMultiCallable[_document_pb2.RenderDocumentRequest, _document_pb2.RenderDocumentResponse]
     """Makes a PDF of the documentation of one system model, or of several as one document with a
     table of contents, and streams what happens; the last messages carry the PDF.
-    Fails with `NOT_FOUND` as above, `FAILED_PRECONDITION` if there is nothing to set or TeX
-    refuses it; the error then names file and line.
+    Fails with `NOT_FOUND` and `RESOURCE_EXHAUSTED` as above, `FAILED_PRECONDITION` if there is
+    nothing to set or TeX refuses it; the error then names file and line.
     """
 
 class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -40,6 +42,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes the parameter table of a system model (`parameters.tex`).
         Fails with `NOT_FOUND` for an unknown entity or revision, `FAILED_PRECONDITION` if it is no
         system model with parameters, or if its `parameters.py` cannot be run; the error says why.
+        `RESOURCE_EXHAUSTED` if too many wait for documents already. It runs the entity's code, so
+        only those may ask over HTTP who may also start checks.
         """
 
     @_abc_1.abstractmethod
@@ -50,8 +54,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_document_pb2.RenderDocumentResponse]:
         """Makes a PDF of the documentation of one system model, or of several as one document with a
         table of contents, and streams what happens; the last messages carry the PDF.
-        Fails with `NOT_FOUND` as above, `FAILED_PRECONDITION` if there is nothing to set or TeX
-        refuses it; the error then names file and line.
+        Fails with `NOT_FOUND` and `RESOURCE_EXHAUSTED` as above, `FAILED_PRECONDITION` if there is
+        nothing to set or TeX refuses it; the error then names file and line.
         """
 
 def add_DocumentServiceServicer_to_server(servicer: DocumentServiceServicer, server: _aio.Server) -> None: ...

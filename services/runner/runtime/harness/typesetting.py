@@ -1,7 +1,8 @@
 """Setting a TeX document: pdfTeX runs until references settle; what it says, in one sentence.
 
-TeX of a data repository is a program of a stranger. It runs as the check's process does, cannot
-start programs, and reads and writes nothing outside of the document's folder.
+TeX of a data repository is a program of a stranger. It runs as the check's process does and cannot
+start programs. By its own rules it reads and writes nothing outside of the document's folder; those
+have gaps (`\\pdfobj` embeds any file), so that what counts is how the check's process is confined.
 """
 
 from __future__ import annotations
