@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import docker
 import pytest
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
+from services.runner.domain.environments import Definition
 from services.runner.domain.pools import PoolPolicy
 from services.runner.domain.workplaces import CAPABILITIES
 from services.runner.engine.containers import Bounds, Engine
@@ -90,6 +92,59 @@ async def test_loose_containers_are_refused(
         assert words in refused.value.message
     finally:
         await backend.close()
+
+
+async def use(backend: ContainerBackend, definition: Definition, digest: str) -> None:
+    """What a check does with an image."""
+    assert digest == await backend.digest(definition)
+    await backend.open(definition, digest=digest)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"), [("VOLUME /data", "VOLUME (/data)"), ("ONBUILD RUN id", "ONBUILD")]
+)
+async def test_images_that_bring_more_are_refused(
+    docker_engine: Engine, tmp_path: Path, line: str, words: str
+) -> None:
+    """A volume would be a place to write that is no memory; ONBUILD runs where there is network."""
+    name = f"more{os.getpid()}_environment"
+    write_bare_environment(tmp_path, name)
+    definition = Environments([tmp_path]).get(name)
+    with (tmp_path / definition.dockerfile).open("a") as file:
+        file.write(line + "\n")
+    backend = containers()
+    try:
+        digest = await backend.prepare(definition, quiet)
+        with pytest.raises(EnvironmentUnavailableError, match=re.escape(words)):
+            await use(backend, definition, digest)
+    finally:
+        await backend.close()
+        await docker_engine.images.remove(definition.image)
+    filters = {"label": f"dev.ackrep.environment={name}"}
+    assert [] == await asyncio.to_thread(
+        docker_engine._client.containers, all=True, filters=filters
+    )
+
+
+async def test_health_checks_of_images_do_not_run(docker_engine: Engine, tmp_path: Path) -> None:
+    """They would run as root beside the checks."""
+    name = f"healthy{os.getpid()}_environment"
+    write_bare_environment(tmp_path, name)
+    definition = Environments([tmp_path]).get(name)
+    with (tmp_path / definition.dockerfile).open("a") as file:
+        file.write("HEALTHCHECK --interval=1s CMD true\n")
+    backend = containers()
+    try:
+        place = await backend.open(definition, digest=await backend.prepare(definition, quiet))
+        found = await asyncio.to_thread(docker_engine._client.inspect_container, place.info.id)
+        assert ["NONE"] == found["Config"]["Healthcheck"]["Test"]
+        assert "Health" not in found["State"]
+        outcome, _ = await run(place, "pass")
+        assert Verdict.SUCCESS == outcome.verdict
+        await place.close()
+    finally:
+        await backend.close()
+        await docker_engine.images.remove(definition.image)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ class Image:
     size: int = 0
     """Bytes of all its layers."""
     create_time: datetime | None = None
+    triggers: bool = False
+    """Whether it has ONBUILD instructions."""
 
     def tags(self, *repositories: str) -> tuple[str, ...]:
         """Its tags in these repositories, each once, in order."""
@@ -188,9 +190,17 @@ def require_pin(image: str, *, environment: str) -> str:
 
 
 def require_ours(image: Image, *, name: str) -> Image:
-    """The image, if it was made for our runtime. Raises ForeignImageError."""
+    """The image, if it was made for our runtime.
+
+    Raises ForeignImageError, or EnvironmentUnavailableError for one that would run something of its
+    own when another is built from it: that build has a network.
+    """
     if RUNTIME_LABEL not in image.labels:
         raise ForeignImageError(
             f"the image {name} lacks the label {RUNTIME_LABEL}: it is not made for ACKREP"
+        )
+    if image.triggers:
+        raise EnvironmentUnavailableError(
+            f"the image {name} has ONBUILD instructions, which an environment must not have"
         )
     return image

@@ -16,7 +16,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.types import LogConfig
 from docker.utils import kwargs_from_env
 
-from services.errors import UnavailableError
+from services.errors import EnvironmentUnavailableError, UnavailableError
 from services.runner.domain.workplaces import CAPABILITIES
 from services.runner.engine.calls import call
 from services.runner.engine.channel import ContainerChannel
@@ -58,7 +58,10 @@ class Engine:
         self, name: str, *, image: str, command: Sequence[str], labels: Mapping[str, str],
         bounds: Bounds,
     ) -> ContainerChannel:  # fmt: skip
-        """Creates, attaches to and starts a container, as tight as the engine allows."""
+        """Creates, attaches to and starts a container, as tight as the engine allows.
+
+        Raises EnvironmentUnavailableError for an image with volumes.
+        """
 
         def start() -> Any:
             host_config = self._client.create_host_config(
@@ -92,8 +95,10 @@ class Engine:
                 network_disabled=True,
                 host_config=host_config,
                 working_dir="/",
+                healthcheck={"test": ["NONE"]},  # the image's would run beside checks, as root
             )
             try:
+                self._require_no_mounts(name)
                 # Attached before it starts: nothing it says is lost, and nothing is buffered yet.
                 response = self._client.attach_socket(
                     name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
@@ -106,6 +111,15 @@ class Engine:
 
         response = await call(start)
         return ContainerChannel(response)
+
+    def _require_no_mounts(self, name: str) -> None:
+        """A volume that an image declares would be writable, and not in memory."""
+        mounts = self._client.inspect_container(name).get("Mounts") or ()
+        if found := [str(one["Destination"]) for one in mounts if one.get("Type") != "tmpfs"]:
+            raise EnvironmentUnavailableError(
+                f"the image declares a VOLUME ({', '.join(found)}), which checks could write to; "
+                "build it without"
+            )
 
     async def bound(self, name: str, *, memory_bytes: int) -> None:
         """Changes the memory limit of a running container."""

@@ -308,6 +308,7 @@ def _image_of(found: Mapping[str, Any]) -> Image:
         manifests=tuple(found.get("RepoDigests") or ()),
         size=int(found.get("Size") or 0),
         create_time=_time(str(found.get("Created") or "")),
+        triggers=bool((found.get("Config") or {}).get("OnBuild")),
     )
 
 
