@@ -150,7 +150,7 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def sessions(
-    engine: Engine, *, most: int = 2, bounds: Bounds = BOUNDS
+    engine: Engine, *, most: int = 2, bounds: Bounds = BOUNDS, idle_seconds: float = 3600
 ) -> AsyncIterator[Sessions]:
     """Serves sessions in the images that are here."""
 
@@ -161,7 +161,13 @@ async def sessions(
 
     runner = f"test-workbench-{secrets.token_hex(4)}"
     workbenches = Workbenches(
-        engine, runner=runner, incarnation="1", bounds=bounds, most=most, prepare=prepare
+        engine,
+        runner=runner,
+        incarnation="1",
+        bounds=bounds,
+        most=most,
+        prepare=prepare,
+        idle_seconds=idle_seconds,
     )
     servicer = WorkbenchServicer(workbenches, definition=Environments([ENVIRONMENTS]).get)
     async with rpc.serving(

@@ -183,6 +183,7 @@ def _workbenches(
         bounds=backend.bounds,
         most=settings.workbenches,
         prepare=pool.prepare,
+        idle_seconds=settings.workbench_idle_seconds,
     )
 
 

@@ -74,6 +74,8 @@ class Settings:
     """Workplaces at once beyond the slots."""
     workbenches: int = 2
     """Interactive sessions at once; 0: none."""
+    workbench_idle_seconds: float = 86_400.0
+    """An interactive session is ended when nothing was typed, printed or sent for so long."""
     tree_cache_bytes: int = 2 * 1024**3
     """Disk that cached trees may take."""
     drain_seconds: float = 20.0

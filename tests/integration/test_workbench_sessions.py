@@ -229,6 +229,39 @@ async def test_what_makes_no_sense_is_refused(
     await gone(server)
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        Request(file=workbench_pb2.WorkbenchFile(path="link/planted", data=b"x")),
+        Request(files_end=workbench_pb2.FilesEnd()),
+    ],
+)
+async def test_nothing_is_laid_out_beside_the_program(server: Sessions, late: Request) -> None:
+    """Files are laid out by root, who must not meet what the program made of folders."""
+    command = ["sh", "-c", "ln -s /run/ackrep link; echo made; sleep 1000"]
+    async with server.session(command=command) as session:
+        await session.shows("made")
+        await session.send(late)
+        with pytest.raises(InvalidArgumentError, match="has begun"):
+            await session.ended()
+    await gone(server)
+
+
+async def test_a_silent_session_ends(docker_engine: Engine) -> None:
+    """A client that stays and says nothing does not keep its place; one that talks does."""
+    async with sessions(docker_engine, most=1, idle_seconds=3) as server:
+        async with server.session(**TERMINAL) as session:
+            for number in range(5):
+                await asyncio.sleep(1)  # longer than the bound in all
+                await session.type(f"echo $(({number} + 100))\n")
+                await session.shows(str(number + 100))
+            with pytest.raises(UnavailableError, match="ACKREP_RUNNER_WORKBENCH_IDLE_SECONDS"):
+                await session.ended()
+        await gone(server)
+        async with server.session(command=["true"]) as session:
+            assert 0 == await session.ended()
+
+
 async def test_memory_ends_the_program_alone(server: Sessions) -> None:
     """A program that takes too much is killed; what it had written still comes back."""
     code = "open('kept', 'w').write('1')\nx = []\nwhile True: x.append(bytes(10**7))"

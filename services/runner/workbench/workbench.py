@@ -46,11 +46,13 @@ class Workbench:
         container: Its name.
         channel: Its stream.
         remove: Removes the container; called once.
+        idle_seconds: It ends when neither side has said anything for so long.
     """
 
     def __init__(
-        self, container: str, channel: Channel, *, remove: Callable[[], Awaitable[None]]
-    ) -> None:
+        self, container: str, channel: Channel, *, remove: Callable[[], Awaitable[None]],
+        idle_seconds: float,
+    ) -> None:  # fmt: skip
         self.container = container
         self.confinement = ""
         """How its program is confined; known after `greet`."""
@@ -59,6 +61,21 @@ class Workbench:
         self._decoder = Decoder()
         self._ending: asyncio.Task[None] | None = None
         self._reason = ""
+        self._idle_seconds = idle_seconds
+        self._loop = asyncio.get_running_loop()
+        self._active = self._loop.time()
+        self._timer = self._loop.call_later(idle_seconds, self._look)
+
+    def _look(self) -> None:
+        """Ends what nobody uses: a client may be there, and silent for ever."""
+        left = self._active + self._idle_seconds - self._loop.time()
+        if left <= 0:
+            self.end(
+                f"nothing was said in it for {self._idle_seconds:.0f} s "
+                "(ACKREP_RUNNER_WORKBENCH_IDLE_SECONDS)"
+            )
+        else:
+            self._timer = self._loop.call_later(left, self._look)
 
     async def greet(self, configuration: dict[str, Any]) -> None:
         """Sends the runtime and the configuration, and judges what the container is like.
@@ -81,6 +98,7 @@ class Workbench:
 
     async def send(self, header: dict[str, Any], body: bytes = b"") -> None:
         """Sends a frame. Raises UnavailableError if the session is over."""
+        self._active = self._loop.time()
         try:
             await self._channel.write(encode(header, body))
         except (OSError, EOFError) as error:
@@ -100,6 +118,7 @@ class Workbench:
                 self._decoder.feed(data)
         except (OSError, FrameError) as error:
             raise UnavailableError(f"the session broke: {error}") from error
+        self._active = self._loop.time()
         if frame[0]["type"] == "refused":
             raise InvalidArgumentError(str(frame[0].get("message", "")))
         return frame
@@ -114,6 +133,7 @@ class Workbench:
         """Ends it with everything in it; the same task however often it is called."""
         if self._ending is None:
             self._reason = reason
+            self._timer.cancel()
             self._ending = asyncio.create_task(self._end())
         return self._ending
 

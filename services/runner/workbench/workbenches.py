@@ -45,17 +45,19 @@ class Workbenches:
         bounds: What a container may use: that of a check.
         most: Sessions at once.
         prepare: Makes an environment ready and returns its digest.
+        idle_seconds: A session in which nothing was said for so long is ended.
     """
 
     def __init__(
         self, engine: Engine, *, runner: str, incarnation: str, bounds: Bounds, most: int,
-        prepare: Prepare,
+        prepare: Prepare, idle_seconds: float,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._labels = {RUNNER_LABEL: runner, INCARNATION_LABEL: incarnation}
         self._bounds = bounds
         self._most = most
         self._prepare = prepare
+        self._idle_seconds = idle_seconds
         self._images = JupyterImages(engine.images)
         self._taken: set[int] = set()
         self._open: set[Workbench] = set()
@@ -107,7 +109,7 @@ class Workbenches:
             await self._remove(name)
             self._taken.discard(number)
 
-        workbench = Workbench(name, channel, remove=remove)
+        workbench = Workbench(name, channel, remove=remove, idle_seconds=self._idle_seconds)
         self._open.add(workbench)
         try:
             if self._closed:

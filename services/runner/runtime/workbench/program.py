@@ -136,6 +136,8 @@ class Workbench:
         self._send({"type": "hello", "conformance": facts, "rung": self._places.trial.rung})
 
     def _file(self, header: Dict[str, Any], body: bytes) -> None:
+        # Once the program runs, a folder may have become a link, and we are root.
+        self._require_beginning()
         if self._refusal is None:
             try:
                 self._copy.add(header, body)
@@ -143,7 +145,12 @@ class Workbench:
                 # Told when all were sent: who is still sending then would not hear it.
                 self._refusal = error
 
+    def _require_beginning(self) -> None:
+        if self._program is not None:
+            raise files.Refused("the session has begun; files come before its program")
+
     def _start(self, header: Dict[str, Any], body: bytes) -> None:
+        self._require_beginning()
         if self._refusal is not None:
             raise self._refusal
         self._copy.finish()
