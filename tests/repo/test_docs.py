@@ -140,7 +140,7 @@ def test_every_variable_of_the_code_is_explained() -> None:
 def test_every_explained_variable_is_read() -> None:
     """No page names an `ACKREP_…` that nothing reads."""
     read = {one.variable for name in generate.SERVICES for one in generate.settings_of(name)}
-    for text in (*sources("cli", "gateway", "services"), text_of("compose.yaml")):
+    for text in (*sources("cli", "gateway", "services", "tests"), text_of("compose.yaml")):
         read |= set(VARIABLE.findall(text))
     named = {name for page in LINKING for name in VARIABLE.findall(page.read_text())}
 
