@@ -52,10 +52,9 @@ class Restoring:
                     continue
                 with self._folder_of(change) as (folder, name):
                     self._apply(change, folder, name)
-            except FileNotFoundError:
-                if change.kind != "removed":
-                    raise
             except OSError as error:
+                if change.kind == "removed" and isinstance(error, FileNotFoundError):
+                    continue  # gone here, too
                 self.remarks.append(f"{change.path} was not written: {error.strerror}")
 
     def _apply(self, change: Change, folder: int, name: str) -> None:

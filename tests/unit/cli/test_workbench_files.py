@@ -59,14 +59,18 @@ def test_what_git_would_commit_goes_out(copy: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     ["", "/etc/passwd", "../up", "a/../../b", "a//b", "./a", ".git/hooks/pre-commit",
-     "a/.GIT/config", "git~1/config", ".git ", "a\x1b[2Jb", "a\\b", "x" * 5000],
+     "a/.GIT/config", "git~1/config", ".git ",
+     ".git::$INDEX_ALLOCATION/config", "bare/HEAD", "head", "a\x1b[2Jb", "a\\b", "x" * 5000],
 )  # fmt: skip
 def test_no_such_path_is_written(path: str) -> None:
     """Names that lead out, belong to git, or fool a terminal are refused."""
     assert paths.fault(path)
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "../..", "../.git/config", ""])
+@pytest.mark.parametrize(
+    "target",
+    ["/etc/passwd", "../../x", "../..", "../.git/config", "up/../../x", "../folder/up/../x", ""],
+)
 def test_no_such_link_is_made(target: str) -> None:
     """A link stays within the working copy."""
     assert paths.link_fault("folder/link", target)
@@ -138,6 +142,29 @@ def test_a_touched_file_has_not_changed(copy: Path) -> None:
     story.changes.add(Part(path="new.txt", data=b"theirs\n"))
     assert [] == story.restored().remarks
     assert "theirs\n" == (copy / "new.txt").read_text()
+
+
+def test_links_do_not_lead_out_together(copy: Path) -> None:
+    """One that leads up within the working copy does not help another one out of it."""
+    story = Story(copy)
+    story.changes.add(Part(path="a/b/up", link="../.."))
+    story.changes.add(Part(path="out", link="a/b/up/../secret"))
+    story.changes.add(Part(path="fine", link="a/b/up/new.txt"))
+    assert ["a/b/up", "fine"] == [change.path for change in story.changes.all]
+    assert 1 == len(story.changes.skipped)
+    assert [] == story.restored().remarks
+    assert (copy / "fine").resolve() == copy / "new.txt"
+
+
+def test_a_copy_that_went_away_is_told(copy: Path) -> None:
+    """Each file that cannot be written is named, and the others are tried."""
+    story = Story(copy)
+    story.changes.add(Part(path="a.txt", data=b"1"))
+    story.changes.add(Part(path="new.txt", removed=True))
+    copy.rename(copy.with_name("moved"))
+    restoring = story.restored()
+    assert 0 == restoring.written
+    assert ["a.txt was not written: No such file or directory"] == restoring.remarks
 
 
 def test_nothing_is_written_through_a_link(copy: Path, tmp_path: Path) -> None:
