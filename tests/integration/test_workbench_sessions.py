@@ -249,10 +249,10 @@ async def test_nothing_is_laid_out_beside_the_program(server: Sessions, late: Re
 
 async def test_a_silent_session_ends(docker_engine: Engine) -> None:
     """A client that stays and says nothing does not keep its place; one that talks does."""
-    async with sessions(docker_engine, most=1, idle_seconds=3) as server:
+    async with sessions(docker_engine, most=1, idle_seconds=5) as server:
         async with server.session(**TERMINAL) as session:
-            for number in range(5):
-                await asyncio.sleep(1)  # longer than the bound in all
+            for number in range(4):
+                await asyncio.sleep(1.5)  # longer than the bound in all
                 await session.type(f"echo $(({number} + 100))\n")
                 await session.shows(str(number + 100))
             with pytest.raises(UnavailableError, match="ACKREP_RUNNER_WORKBENCH_IDLE_SECONDS"):

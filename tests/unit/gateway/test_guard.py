@@ -1,11 +1,13 @@
 """What every request has to pass, and what every answer carries."""
 
+import re
 from collections.abc import Callable
 
 import httpx
 import pytest
 
 from gateway.guard import PAGE_POLICY
+from gateway.routes import RouteTable
 from gateway.settings import Settings
 from services.errors import InvalidArgumentError
 from services.settings import load
@@ -92,6 +94,28 @@ async def test_public_read(make_gateway: Callable[..., Gateway]) -> None:
     answer = await client.post("/v1/checks", json={"entity": "entities/UXMFA"})
     assert 403 == answer.status_code
     assert "READ_ONLY" == answer.json()["error"]["details"][0]["reason"]
+
+
+READING = (
+    *("Get", "List", "Watch", "Find", "Search", "Download"),
+    *("Compare", "Explain", "Export", "QueryOntology"),
+)
+"""How rpcs begin that read what is there: they start nothing and run no entity's code."""
+
+
+async def test_public_read_is_for_reading(make_gateway: Callable[..., Gateway]) -> None:
+    """Of the whole API a public gateway offers what reads, and refuses the rest before it looks."""
+    client = make_gateway(address="0.0.0.0:8642", public_read=True).client
+    refused = 0
+    for route in RouteTable().routes:
+        if route.verb == "GET":
+            assert route.rpc.name.startswith(READING), route.rpc.full_name
+            continue
+        answer = await client.request(route.verb, re.sub(r"[*{}=]+", "x", route.template.text))
+        assert 403 == answer.status_code, route.rpc.full_name
+        assert "READ_ONLY" == answer.json()["error"]["details"][0]["reason"]
+        refused += 1
+    assert refused >= 20
 
 
 @pytest.mark.parametrize(
