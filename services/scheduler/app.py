@@ -71,6 +71,7 @@ class Scheduler:
         """Creates a check of an entity (key), or gives the equal active one.
 
         Where an equal result exists it is finished with that from the beginning, unless forced.
+        A repeated request gives the first one's check, whatever has changed since.
 
         Raises:
             NotFoundError: Unknown entity or revision.
@@ -78,13 +79,15 @@ class Scheduler:
             ResourceExhaustedError: Too many checks wait.
         """
         _require_short(request_id, requester)
+        if request_id and (known := await self._store.checks.requested(request_id)) is not None:
+            return known
         wanted = await self._creating.check(
             entity=entity, revision=revision, environment=environment, force=force
         )
         [wanted] = await self._store.checks.with_results([wanted])
         if not wanted.finished:  # what need not run needs no place either
-            wanted = await self._placing.quarantined(
-                await self._placing.single(wanted, requester=requester, priority=priority)
+            [wanted] = await self._placing.quarantined(
+                [await self._placing.single(wanted, requester=requester, priority=priority)]
             )
         check, created = await self._store.checks.create(wanted, request_id=request_id)
         if created:
@@ -111,7 +114,8 @@ class Scheduler:
         An entity whose closure does not exist, as its metadata refer to something that is not
         there, gets a check that is finished from the beginning: a script error, with the
         diagnostic as message. So the others run, and the run shows what is broken. Where an equal
-        result exists the check is finished with that, unless forced.
+        result exists the check is finished with that, unless forced. A repeated request gives the
+        first one's run, whatever has changed since.
 
         Raises:
             NotFoundError: Unknown entity or revision.
@@ -119,6 +123,8 @@ class Scheduler:
             ResourceExhaustedError: Too many checks wait.
         """
         _require_short(request_id, requester)
+        if request_id and (known := await self._store.runs.requested(request_id)) is not None:
+            return known
         tree, commit = await self._catalog.revision(revision)
         wanted = selection or Selection(entities=tuple(entities))
         keys = await self._selecting.keys(wanted, revision=tree)
@@ -128,8 +134,9 @@ class Scheduler:
         )
         coming = [check for check in checks if not check.finished]
         if coming:
-            placed = await self._placing.of_run(coming, requester=requester, priority=priority)
-            coming = [await self._placing.quarantined(check) for check in placed]
+            coming = await self._placing.quarantined(
+                await self._placing.of_run(coming, requester=requester, priority=priority)
+            )
         checks = [*coming, *(check for check in checks if check.finished)]
         summary, created = await self._store.runs.create(run, checks, request_id=request_id)
         if created:

@@ -14,6 +14,7 @@ from services.errors import (
     NotCheckableError,
     NotFoundError,
     PreconditionError,
+    ResourceExhaustedError,
     SourceError,
     UnavailableError,
 )
@@ -56,6 +57,7 @@ class Bisecting:
         self._past = past
         self._checking = checking
         self._changes = changes
+        self._begun = Bell()
         self._clock = clock
 
     # Asked for
@@ -74,6 +76,8 @@ class Bisecting:
         Raises:
             PreconditionError: It is not known to have been good and to be bad now.
         """
+        if request_id and (known := await self._store.bisections.requested(request_id)) is not None:
+            return known
         newest, success = await self._ends(entity)
         if newest.result is not None and newest.result.verdict is Verdict.SUCCESS and not bad:
             raise PreconditionError(f"the newest result of entities/{entity} is a success")
@@ -89,7 +93,7 @@ class Bisecting:
             create_time=self._clock(),
         )
         found = await self._store.bisections.create(wanted, request_id=request_id)
-        self._changes.ring()
+        self._begun.ring()
         return found
 
     async def get(self, bisection_id: str) -> Bisection:
@@ -131,22 +135,30 @@ class Bisecting:
     async def run(self) -> None:
         """Carries all bisections on, for ever."""
         while True:
-            rings = self._changes.rings
+            begun, changes = self._begun.rings, self._changes.rings
+            running: Sequence[Bisection] = ()
             try:
-                for bisection in await self._store.bisections.running():
+                running = await self._store.bisections.running()
+                for bisection in running:
                     await self._carry_on(bisection)
             except UnavailableError as error:
                 log.debug(f"bisections: {error.message}")
             except Exception:
                 log.exception("bisections failed; they go on")
                 await asyncio.sleep(_LOOK_SECONDS)
-            await self._changes.wait(since=rings, timeout=_LOOK_SECONDS)
+            if running:
+                await self._changes.wait(since=changes, timeout=_LOOK_SECONDS)
+            else:  # checks change all the time, and nobody here waits for one
+                await self._begun.wait(since=begun, timeout=_LOOK_SECONDS)
 
     async def _carry_on(self, bisection: Bisection) -> None:
         try:
             after = await self.step(bisection)
         except UnavailableError:
             raise
+        except ResourceExhaustedError as error:  # a full queue has room again some day
+            log.debug(f"bisections/{bisection.id}: {error.message}")
+            return
         except Error as error:
             after = self._ended(bisection, State.FAILED, error.message)
         if after != bisection:

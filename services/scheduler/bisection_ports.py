@@ -15,6 +15,9 @@ class Bisections(Protocol):
     async def create(self, bisection: Bisection, *, request_id: str = "") -> Bisection:
         """Adds a bisection; gives the one that the same request made before, if there is one."""
 
+    async def requested(self, request_id: str) -> Bisection | None:
+        """Gives the bisection that a request made before."""
+
     async def get(self, bisection_id: str) -> Bisection:
         """Gets a bisection.
 

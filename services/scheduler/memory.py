@@ -120,6 +120,10 @@ class _Checks:
             self._state.requests["check", request_id] = found.id
         return found, created
 
+    async def requested(self, request_id: str) -> Check | None:
+        known = self._state.requests.get(("check", request_id))
+        return self._state.checks[known] if known else None
+
     async def with_results(self, checks: Sequence[Check]) -> list[Check]:
         return with_results(checks, self._state.known())
 
@@ -211,6 +215,10 @@ class _Runs:
         if request_id:
             self._state.requests["run", request_id] = run.id
         return await self.get(run.id), True
+
+    async def requested(self, request_id: str) -> RunSummary | None:
+        known = self._state.requests.get(("run", request_id))
+        return await self.get(known) if known else None
 
     async def get(self, run_id: str) -> RunSummary:
         if run_id not in self._state.runs:

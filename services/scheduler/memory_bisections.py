@@ -12,12 +12,16 @@ class MemoryBisections:
         self._requests: dict[str, str] = {}
 
     async def create(self, bisection: Bisection, *, request_id: str = "") -> Bisection:
-        if request_id in self._requests:
-            return self._bisections[self._requests[request_id]]
+        if (known := await self.requested(request_id)) is not None:
+            return known
         if request_id:
             self._requests[request_id] = bisection.id
         self._bisections[bisection.id] = bisection
         return bisection
+
+    async def requested(self, request_id: str) -> Bisection | None:
+        known = self._requests.get(request_id)
+        return self._bisections[known] if known else None
 
     async def get(self, bisection_id: str) -> Bisection:
         if bisection_id not in self._bisections:

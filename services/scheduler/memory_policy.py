@@ -99,12 +99,13 @@ class MemoryDeadLetters:
     async def replayed(self, check_id: str, *, by: str) -> None:
         self._replayed.setdefault(check_id, by)
 
-    async def killer(self, inputs_digest: str) -> Check | None:
+    async def killers(self, digests: Collection[str]) -> dict[str, Check]:
+        found: dict[str, Check] = {}
         for check in self._open():
             lost = check.failed_attempts and not any(p.reported for p in check.failed_attempts)
-            if check.inputs_digest == inputs_digest and lost:
-                return check
-        return None
+            if check.inputs_digest in digests and lost:
+                found.setdefault(check.inputs_digest, check)
+        return found
 
     def _open(self) -> list[Check]:
         given_up = [

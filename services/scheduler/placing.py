@@ -76,22 +76,28 @@ class Placing:
             for check, rank, cost in zip(checks, found, costs, strict=True)
         ]
 
-    async def quarantined(self, check: Check) -> Check:
-        """Ends a check whose inputs have cost every runner its life that tried them.
+    async def quarantined(self, checks: Sequence[Check]) -> list[Check]:
+        """Ends those checks whose inputs have cost every runner its life that tried them.
 
-        It would only kill further ones. A replay, or force, tries it again.
+        They would only kill further ones. A replay, or force, tries them again.
         """
-        if check.finished or (check.basis is not None and check.basis.forced):
-            return check
-        killer = await self._store.dead_letters.killer(check.inputs_digest)
-        if killer is None:
-            return check
-        return machine.given_up(
-            check,
-            message=f"quarantined: checks/{killer.id} of the same inputs lost its runner "
-            f"{len(killer.failed_attempts)} times; replay it when the cause is gone",
-            now=check.create_time,
-        )
+        doubtful = {
+            check.inputs_digest
+            for check in checks
+            if not check.finished and not (check.basis is not None and check.basis.forced)
+        }
+        killers = await self._store.dead_letters.killers(doubtful) if doubtful else {}
+        return [
+            machine.given_up(
+                check,
+                message=f"quarantined: checks/{killer.id} of the same inputs lost its runner "
+                f"{len(killer.failed_attempts)} times; replay it when the cause is gone",
+                now=check.create_time,
+            )
+            if (killer := killers.get(check.inputs_digest)) is not None
+            else check
+            for check in checks
+        ]
 
     async def _costs(self, checks: Sequence[Check]) -> list[float]:
         entities = [check.entity for check in checks]

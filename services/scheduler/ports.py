@@ -81,6 +81,9 @@ class Checks(Protocol):
         the one that the same request made before, or the equal active one.
         """
 
+    async def requested(self, request_id: str) -> Check | None:
+        """Gives the check that a request made before."""
+
     async def with_results(self, checks: Sequence[Check]) -> list[Check]:
         """Gives new checks, finished where an equal result exists and no equal one is active.
 
@@ -154,6 +157,9 @@ class Runs(Protocol):
 
         Otherwise gives the one that the same request made before.
         """
+
+    async def requested(self, request_id: str) -> RunSummary | None:
+        """Gives the run that a request made before."""
 
     async def get(self, run_id: str) -> RunSummary:
         """Gets a run.
@@ -241,8 +247,8 @@ class DeadLetters(Protocol):
     async def replayed(self, check_id: str, *, by: str) -> None:
         """Notes which check stands for a dead letter now; it is none any more."""
 
-    async def killer(self, inputs_digest: str) -> Check | None:
-        """Gives the newest dead letter with these inputs whose every attempt lost its runner."""
+    async def killers(self, digests: Collection[str]) -> dict[str, Check]:
+        """Gives, by inputs digest, the newest dead letter whose every attempt lost its runner."""
 
 
 class Outbox(Protocol):

@@ -131,11 +131,14 @@ async def test_inputs_that_kill_runners(store: Store) -> None:
     """Only inputs whose every attempt lost its runner are known as such, until replayed."""
     killer = await given_up(store, "AAAAA", reported=False)
     await given_up(store, "BBBBB", reported=True)
-    found = await store.dead_letters.killer("inputs of AAAAA")
-    assert killer.id == (found.id if found else "")
-    assert await store.dead_letters.killer("inputs of BBBBB") is None
+    asked = {"inputs of AAAAA", "inputs of BBBBB"}
+    many = asked | {f"inputs {number}" for number in range(1000)}
+    for digests in (asked, many):
+        found = await store.dead_letters.killers(digests)
+        assert {"inputs of AAAAA": killer.id} == {key: check.id for key, check in found.items()}
+    assert {} == await store.dead_letters.killers({"inputs of BBBBB"})
     await store.dead_letters.replayed(killer.id, by=killer.id)
-    assert await store.dead_letters.killer("inputs of AAAAA") is None
+    assert {} == await store.dead_letters.killers(asked)
 
 
 async def test_what_starts_next(store: Store) -> None:

@@ -69,6 +69,18 @@ async def test_equal_requests_share_a_check(system: System) -> None:
     assert first.name == (await system.create("AAAAA", request_id="one")).name
 
 
+async def test_a_repeated_request_is_answered_whatever_changed_since(system: System) -> None:
+    """Whose answer was lost gets it, even where nothing new could be asked for any more."""
+    check = await system.create("AAAAA", request_id="one")
+    request = scheduler_pb2.CreateRunRequest(entities=["entities/AAAAA"], request_id="one")
+    run = await system.users.CreateRun(request)
+    system.catalog.broken["AAAAA"] = "solved_problem_list names ZZZZZ, which does not exist"
+    assert check == await system.create("AAAAA", request_id="one")
+    assert run == await system.users.CreateRun(request)
+    with pytest.raises(NotCheckableError):
+        await system.create("AAAAA", request_id="two")
+
+
 async def test_finish_is_accepted_once_and_only_from_the_present_attempt(system: System) -> None:
     """Repeating a finish gives the same check; another attempt's finish changes nothing."""
     runner = FakeRunner(system)

@@ -44,6 +44,10 @@ class SqlBisections:
 
         return await self._database.write(write)
 
+    async def requested(self, request_id: str) -> Bisection | None:
+        found = await self._select(select(bisections).where(_b.request_id == request_id))
+        return found[0] if found else None
+
     async def get(self, bisection_id: str) -> Bisection:
         found = await self._select(select(bisections).where(_b.id == bisection_id))
         if not found:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from services.scheduler.domain.check import Artefact, Check
 from services.scheduler.domain.listing import CheckFilter
+from services.scheduler.domain.reuse import wanted_digests
 from services.scheduler.ports import Announce, Change, Transition
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
@@ -63,7 +64,16 @@ class SqlChecks:
         # What did not run is durable in the check that did: who loses this one asks again.
         return await self._database.write(write, durable=not check.finished)
 
+    async def requested(self, request_id: str) -> Check | None:
+        def read(connection: Connection) -> Check | None:
+            known = requested(connection, kind="check", request_id=request_id)
+            return one(connection, known) if known else None
+
+        return await self._database.read(read)
+
     async def with_results(self, checks: Sequence[Check]) -> list[Check]:
+        if not any(map(wanted_digests, checks)):
+            return list(checks)
         return await self._database.read(lambda connection: with_results(connection, checks))
 
     async def get(self, check_id: str) -> Check:

@@ -1,8 +1,9 @@
 """Checks that were given up, in SQL."""
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, exists, func, select
+from sqlalchemy import Connection, bindparam, exists, func, select
 
 from services.scheduler.domain.check import Check
 from services.scheduler.sql import schema
@@ -14,22 +15,15 @@ _c = schema.checks.c
 _a = schema.attempts.c
 _r = schema.replays.c
 
+_NAMED = 500
+"""Digests in one statement; databases bound their number."""
 _OPEN = ~exists().where(_r.check_id == _c.id)
 _ALL = CHECK.where(GIVEN_UP, _OPEN).order_by(_c.id.desc()).limit(bindparam("limit"))
 _COUNT = select(func.count()).select_from(schema.checks).where(GIVEN_UP, _OPEN)
 _LOST = exists().where(_a.check_id == _c.id, _a.reason.is_not(None))
 _REPORTED = exists().where(_a.check_id == _c.id, _a.reported.is_(True))
-_KILLER = (
-    CHECK.where(
-        GIVEN_UP,
-        _OPEN,
-        _c.inputs_digest == bindparam("inputs", type_=String),
-        _LOST,
-        ~_REPORTED,
-    )
-    .order_by(_c.id.desc())
-    .limit(1)
-)
+_KILLERS = CHECK.where(GIVEN_UP, _OPEN, _LOST, ~_REPORTED).order_by(_c.id)
+"""Of all inputs: dead letters are few, and there is an index of them."""
 
 
 class SqlDeadLetters:
@@ -54,9 +48,12 @@ class SqlDeadLetters:
         row = {"check_id": check_id, "replayed_by": by}
         await self._database.write(lambda connection: connection.execute(new, row).close())
 
-    async def killer(self, inputs_digest: str) -> Check | None:
-        found = await self._read(_KILLER, {"inputs": inputs_digest})
-        return found[0] if found else None
+    async def killers(self, digests: Collection[str]) -> dict[str, Check]:
+        query = _KILLERS
+        if len(digests) <= _NAMED:
+            query = query.where(_c.inputs_digest.in_(bindparam("inputs", expanding=True)))
+        found = await self._read(query, {"inputs": sorted(digests)})
+        return {check.inputs_digest: check for check in found if check.inputs_digest in digests}
 
     async def _read(self, query: Any, asked: dict[str, Any]) -> list[Check]:
         def read(connection: Connection) -> list[Check]:

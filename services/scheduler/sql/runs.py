@@ -78,6 +78,13 @@ class SqlRuns:
 
         return await self._database.write(write)
 
+    async def requested(self, request_id: str) -> RunSummary | None:
+        def read(connection: Connection) -> RunSummary | None:
+            known = requested(connection, kind="run", request_id=request_id)
+            return _summary_of(connection, known) if known else None
+
+        return await self._database.read(read)
+
     async def get(self, run_id: str) -> RunSummary:
         return await self._database.read(lambda connection: _summary_of(connection, run_id))
 

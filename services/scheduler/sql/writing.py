@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, insert, select, text, update
+from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from services.errors import NotFoundError
 from services.scheduler.content_types import LOG as LOG_CONTENT_TYPE
@@ -50,9 +50,7 @@ SAVE = (
 _REQUEST = select(_q.resource).where(
     _q.kind == bindparam("kind"), _q.request_id == bindparam("request")
 )
-_ACTIVE_WITH = select(_c.id).where(
-    schema.JOINABLE, _c.inputs_digest == bindparam("inputs_digest")
-)
+_ACTIVE_WITH = select(_c.id).where(schema.JOINABLE, _c.inputs_digest == bindparam("inputs_digest"))
 _NEW_ATTEMPT = insert(schema.attempts)
 _END_ATTEMPT = (
     update(schema.attempts)
@@ -147,7 +145,9 @@ def _new_check(database: Database) -> Any:
     if database.is_sqlite not in _NEW_CHECKS:
         _NEW_CHECKS[database.is_sqlite] = (
             database.insert(schema.checks)
-            .on_conflict_do_nothing(index_elements=["inputs_digest"], index_where=schema.ONE_JOINABLE)
+            .on_conflict_do_nothing(
+                index_elements=["inputs_digest"], index_where=schema.ONE_JOINABLE
+            )
             .returning(_c.id)
         )
     return _NEW_CHECKS[database.is_sqlite]

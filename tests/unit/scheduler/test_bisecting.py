@@ -1,12 +1,13 @@
 """Bisections over a store in memory: what is named, and how many checks it takes."""
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.errors import NotFoundError, PreconditionError
+from services.errors import NotFoundError, PreconditionError, ResourceExhaustedError
 from services.scheduler.bells import Bell
 from services.scheduler.bisecting import Bisecting
 from services.scheduler.bisection_ports import Commit
@@ -34,8 +35,9 @@ class World:
         """Commits that change what the check sees."""
         self.checks = 0
         self.store = memory_store(announce=announce)
+        self.changes = Bell()
         self.bisecting = Bisecting(
-            store=self.store, past=self, checking=self, changes=Bell(), clock=lambda: NOW
+            store=self.store, past=self, checking=self, changes=self.changes, clock=lambda: NOW
         )
         self.made: dict[str, Check] = {}
 
@@ -221,5 +223,34 @@ async def test_repeating_a_request_gives_the_same_bisection() -> None:
     first = await world.bisecting.create(entity="AAAAA", request_id="r")
     again = await world.bisecting.create(entity="AAAAA", request_id="r")
     assert first.id == again.id
+    await world.ran(0, 0)  # the newest is a success: nothing could begin now
+    assert first == await world.bisecting.create(entity="AAAAA", request_id="r")
     assert ([first], "") == await world.bisecting.list_page(size=5, token="")
     assert first == await world.bisecting.get(first.id)
+
+
+async def test_a_full_queue_puts_a_probe_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bisection neither fails nor tries another state; it goes on when there is room."""
+    world = World(lambda commit, _: BAD if commit >= 20 else GOOD)
+    await world.ran(0, 0)
+    await world.ran(39, 0)
+    begun = await world.bisecting.create(entity="AAAAA")
+    on_axis = await world.bisecting.step(begun)
+    await world.store.bisections.update(on_axis)
+    refused = asyncio.Event()
+
+    async def refuse(**_: object) -> Check:
+        refused.set()
+        raise ResourceExhaustedError("9 checks would wait")
+
+    with monkeypatch.context() as full:
+        full.setattr(world, "create_check", refuse)
+        carrying = asyncio.create_task(world.bisecting.run())
+        async with asyncio.timeout(5):
+            await refused.wait()
+    assert on_axis == await world.store.bisections.get(begun.id)
+    async with asyncio.timeout(10):
+        while (await world.store.bisections.get(begun.id)).state is State.RUNNING:
+            await world.changes.wait(since=world.changes.rings, timeout=0.05)
+    carrying.cancel()
+    assert State.FINISHED is (await world.store.bisections.get(begun.id)).state

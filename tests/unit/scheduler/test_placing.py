@@ -79,14 +79,16 @@ async def test_what_kills_runners_is_quarantined(store: Store) -> None:
     """The same inputs are not tried again, unless forced; others are."""
     killer = await a_killer(store, "AAAAA")
     placing = Placing(store=store, pool="default", limit=100)
-    again = await placing.quarantined(a_check("AAAAA", inputs_digest=killer.inputs_digest))
-    assert again.result is not None
-    assert Verdict.INFRASTRUCTURE_ERROR is again.result.verdict
-    assert f"checks/{killer.id}" in again.result.message
     forced = dataclasses.replace(
         a_check("AAAAA", inputs_digest=killer.inputs_digest),
         basis=Basis(closure="c", forced=True),
     )
-    assert forced is await placing.quarantined(forced)
     other = a_check("BBBBB")
-    assert other is await placing.quarantined(other)
+    again, *rest = await placing.quarantined(
+        [a_check("AAAAA", inputs_digest=killer.inputs_digest), other]
+    )
+    assert again.result is not None
+    assert Verdict.INFRASTRUCTURE_ERROR is again.result.verdict
+    assert f"checks/{killer.id}" in again.result.message
+    assert [other] == rest
+    assert [forced] == await placing.quarantined([forced])
