@@ -3,12 +3,19 @@
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.errors import Error, InvalidArgumentError, NotFoundError, UnavailableError
+from services.errors import (
+    Error,
+    InvalidArgumentError,
+    NotFoundError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 from services.scheduler.bells import Bell
 from services.scheduler.cron import next_time
 from services.scheduler.domain.check import EntityVerdict, RunSummary
@@ -28,6 +35,7 @@ _STALE_EVERY = timedelta(minutes=1)
 _STALE_AT_ONCE = 50
 """Entities that a schedule of old results checks at a time: others come again in a minute."""
 _VERDICTS = 10_000
+_FULL = "the queue is full; it is tried again until there is room"
 
 
 class Running(Protocol):
@@ -106,8 +114,8 @@ class Scheduling:
 class Firing:
     """Makes the runs of schedules that are due; run by every scheduler process.
 
-    Each run has a request id that follows from its schedule and what made it due, so that two
-    processes, or one that is killed in between, make one run.
+    Each run has a request id that follows from its schedule as it was before and what made it due,
+    so that two processes, or one that is killed in between, make one run.
     """
 
     def __init__(
@@ -167,11 +175,14 @@ class Firing:
                 after = await fire(schedule)
             except UnavailableError:
                 raise
+            except ResourceExhaustedError:
+                after = dataclasses.replace(schedule, last_error=_FULL)  # and stays due
             except Error as error:
-                log.warning(f"schedules/{schedule.id}: {error.message}")
                 after = dataclasses.replace(
                     schedule, last_error=error.message, last_time=self._clock()
                 )
+            if after.last_error not in ("", schedule.last_error):
+                log.warning(f"schedules/{schedule.id}: {after.last_error}")
             if after != schedule:
                 await self._schedules.update(after)
 
@@ -198,11 +209,17 @@ class Firing:
         seen = dataclasses.replace(schedule, revision=revision, last_error="")
         if not schedule.revision:
             return seen  # its first sight of the repository is no change
-        affected = await self._changes.affected(base=schedule.revision, revision=revision)
-        matching = set(await self._changes.matching(revision=revision, condition=schedule.filter))
-        keys = [key for key in affected if key in matching]
+        matching = await self._changes.matching(revision=revision, condition=schedule.filter)
+        try:
+            affected = set(await self._changes.affected(base=schedule.revision, revision=revision))
+        except NotFoundError:  # a new catalog never saw that one: results are reused where they do
+            affected = set(matching)
+        keys = [key for key in matching if key in affected]
+        # The same change comes again where it was undone: the run before tells the two apart.
+        change = f"{schedule.revision} {revision} {schedule.last_run}"
+        mark = hashlib.sha256(change.encode()).hexdigest()[:24]
         return await self._fire(
-            seen, keys, mark=revision[:24], force=False, now=self._clock(), revision=revision
+            seen, keys, mark=mark, force=False, now=self._clock(), revision=revision
         )
 
     async def _where_old(self, schedule: Schedule) -> Schedule:
@@ -214,7 +231,8 @@ class Firing:
         times = await self._store.policy.run_times(old, limit=HISTORY)
         spent = await self._schedules.spent(schedule.requester, since=now - _DAY)
         chosen = within_budget(old, expected(times, old), budget=schedule.daily_budget, spent=spent)
-        mark = f"{now.timestamp() // 60:.0f}"
+        # Not the time itself: two processes look at different ones.
+        mark = f"{(schedule.last_time or schedule.create_time).timestamp():.0f}"
         return await self._fire(schedule, chosen, mark=mark, force=True, now=now)
 
     async def _verdicts(self) -> dict[str, EntityVerdict]:

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.errors import InvalidArgumentError, NotFoundError, UnavailableError
+from services.errors import (
+    InvalidArgumentError,
+    NotFoundError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 from services.scheduler.domain.check import EntityVerdict, Run, RunSummary, Verdict
 from services.scheduler.domain.names import new_id
 from services.scheduler.domain.ordering import Priority
@@ -28,6 +33,7 @@ class World:
         self.now = NOW
         self.keys = ["AAAAA", "BBBBB"]
         self.changed: list[str] = []
+        self.forgotten: set[str] = set()
         self.error: Exception | None = None
         self.runs: list[tuple[str, tuple[str, ...], bool]] = []
         self.requests: list[str] = []
@@ -48,6 +54,8 @@ class World:
         yield ""
 
     async def affected(self, *, base: str, revision: str) -> list[str]:
+        if base in self.forgotten:
+            raise NotFoundError(f"there is no revision named revisions/{base}")
         return self.changed
 
     async def matching(self, *, revision: str, condition: str) -> list[str]:
@@ -125,6 +133,56 @@ async def test_a_change_checks_what_it_affects() -> None:
     assert [("changes", ("AAAAA",), False)] == world.runs
     (kept,) = await world.scheduling.list_all()
     assert "3" * 40 == kept.revision
+
+
+async def test_a_change_that_was_undone_and_comes_again() -> None:
+    """Each time is a change of its own, with a run of its own."""
+    world = World()
+    await world.create(on_change=True)
+    world.changed = ["AAAAA"]
+    for hours, revision in enumerate("12121"):
+        world.firing.arrived(revision * 40)
+        await world.at(NOW + hours * HOUR)
+    assert 4 == len(world.runs)
+
+
+async def test_a_change_since_what_the_catalog_never_saw() -> None:
+    """Everything that matches is asked for, once; the schedule goes on from there."""
+    world = World()
+    await world.create(on_change=True)
+    world.firing.arrived("1" * 40)
+    await world.at(NOW)
+    world.forgotten.add("1" * 40)
+    world.firing.arrived("2" * 40)
+    for minutes in (1, 2):
+        await world.at(NOW + timedelta(minutes=minutes))
+    assert [("after a change", ("AAAAA", "BBBBB"), False)] == world.runs
+
+
+async def test_two_processes_make_old_results_again_once() -> None:
+    """One that read the schedule before the other had noted its run asks for the same run."""
+    world = World()
+    created = await world.create(max_age=timedelta(days=7))
+    await world.at(NOW + timedelta(seconds=119))
+    await world.store.schedules.update(created)  # what the other process still has in mind
+    await world.at(NOW + timedelta(seconds=121))
+    assert 1 == len(world.runs)
+
+
+async def test_a_full_queue_puts_a_run_off() -> None:
+    """It is not left out: the schedule stays due, and says why."""
+    world = World()
+    await world.create(cron="0 14 * * *")
+    world.error = ResourceExhaustedError("9 checks would wait")
+    for minutes in (0, 1):
+        await world.at(NOW + 2 * HOUR + timedelta(minutes=minutes))
+        (kept,) = await world.scheduling.list_all()
+        assert "the queue is full" in kept.last_error
+    world.error = None
+    await world.at(NOW + 3 * HOUR)
+    assert 1 == len(world.runs)
+    (kept,) = await world.scheduling.list_all()
+    assert "" == kept.last_error
 
 
 async def test_old_results_are_made_again() -> None:
