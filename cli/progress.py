@@ -121,7 +121,10 @@ async def follow_check(
                     screen.log(whole + newline)
             elif body == "gap" and not screen.json:
                 screen.end_line()
-                screen.note(f"[{event.gap.bytes} bytes of output were left out]")
+                lost, kind = event.gap.bytes, "bytes of output"
+                if not lost:
+                    lost, kind = event.gap.events, "events"
+                screen.note(f"[{lost} {kind} were left out]")
             if live is None and not reused and body in {"check_changed", "progress"}:
                 quiet = body == "progress" and time.monotonic() < said_at + _QUIET_SECONDS
                 if line.doing not in {said, "finished"} and not quiet:

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from ackrep.scheduler.v1 import check_pb2
 from services.errors import InvalidArgumentError, NotFoundError
 from services.scheduler.bells import Bell, Bells
-from services.scheduler.domain.check import Check, RunSummary
+from services.scheduler.domain.check import SCHEDULER_SEQUENCE, Check, RunSummary
 from services.scheduler.messages import final_event, position_of, queued_event
 from services.scheduler.ports import Artefacts, Broker, Event, Store
 from services.scheduler.tasks import ended
@@ -61,8 +61,11 @@ class Watch:
                         if isinstance(found, Check):
                             check = found
                         else:
+                            event = check_pb2.CheckEvent.FromString(found.payload)
+                            if (gap := _gap(position, event)) is not None:
+                                yield gap
                             position = found.position
-                            yield check_pb2.CheckEvent.FromString(found.payload)
+                            yield event
         final = final_event(check)
         end = (final.attempt, final.sequence)
         if position < (final.attempt, final.sequence - 1):
@@ -203,6 +206,29 @@ async def _as_of(
             event.attempt, event.sequence = 0, sequence
             event.resume_token = f"0.{sequence}"
             yield event
+
+
+def _gap(after: tuple[int, int], event: check_pb2.CheckEvent) -> check_pb2.CheckEvent | None:
+    """Says how many events the broker lost before this one; they stand in the log at the end.
+
+    It has the place of the last of them, so that a watch resumes after it.
+    """
+    if event.attempt == 0 or event.sequence >= SCHEDULER_SEQUENCE:
+        return None  # the scheduler's own
+    before = after[1] if after[0] == event.attempt else 0
+    last = event.sequence - max(1, event.gap.events)
+    lost = last - before
+    if lost <= 0:
+        return None
+    gap = check_pb2.CheckEvent(
+        check=event.check,
+        attempt=event.attempt,
+        sequence=last,
+        resume_token=f"{event.attempt}.{last}",
+        event_time=event.event_time,
+    )
+    gap.gap.events = lost
+    return gap
 
 
 def _is_final(event: Event) -> bool:

@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError as NoStreamError
 
 from ackrep.scheduler.v1 import check_pb2, dispatch_pb2, scheduler_pb2
+from services import bus
 from services.errors import InvalidArgumentError, NotFoundError
 from tests.nats_servers import NatsServer
-from tests.scheduler_runners import FakeRunner, succeed
+from tests.scheduler_runners import FakeRunner, log_event, succeed
 from tests.scheduler_system import System, leasing_system, positions, until
 
 
@@ -72,6 +75,57 @@ async def test_a_watch_outlives_nats_and_its_streams(system: System) -> None:
         events = await watching
         system.nats.start()
     assert [(0, 1), (1, 1), (1, 2), (1, 3), (1, 4), (1, 5)] == positions(events)
+
+
+async def test_what_the_broker_lost_is_announced(system: System) -> None:
+    """Events that went with their stream leave one event that counts them, then come the others."""
+    runner = FakeRunner(system)
+    await runner.register()
+    name = (await system.create("AAAAA")).name
+    await runner.claim(name)
+    server = system.nats
+    async with bus.connected(server.url, token=server.token, name="test") as client:
+        jetstream = client.jetstream()
+        for sequence in (1, 2, 3, 4):
+            await _publish(jetstream, name, sequence)
+        seen = await _watched(system, name, token="", until_sequence=2)
+        await jetstream.delete_stream(bus.EVENTS)
+
+        async def again() -> bool:
+            try:
+                return (await jetstream.stream_info(bus.EVENTS)).state.messages == 0
+            except NoStreamError:
+                return False
+
+        await until(again)
+        for sequence in (7, 8):
+            await _publish(jetstream, name, sequence)
+        events = await _watched(system, name, token=seen[-1].resume_token, until_sequence=8)
+        assert [(1, 6), (1, 7), (1, 8)] == positions(events)
+        assert ["gap", "log", "log"] == [event.WhichOneof("body") for event in events]
+        assert 4 == events[0].gap.events
+        later = await _watched(system, name, token=events[0].resume_token, until_sequence=8)
+        assert events[1:] == later
+
+
+async def _publish(jetstream: JetStreamContext, name: str, sequence: int) -> None:
+    event = log_event(name, 1, sequence, f"line {sequence}\n")
+    await jetstream.publish(bus.event_subject(name), event.SerializeToString())
+
+
+async def _watched(
+    system: System, name: str, *, token: str, until_sequence: int
+) -> list[check_pb2.CheckEvent]:
+    """The events after a token, up to that sequence of the first attempt."""
+    request = scheduler_pb2.WatchCheckRequest(name=name, resume_token=token)
+    call = system.users.WatchCheck(request, timeout=20)
+    events = []
+    async for event in call:
+        events.append(event)
+        if (event.attempt, event.sequence) >= (1, until_sequence):
+            break
+    call.cancel()
+    return events
 
 
 async def test_bad_resume_tokens_are_refused(system: System) -> None:
