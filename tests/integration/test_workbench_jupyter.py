@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from ackrep.runner.v1 import workbench_pb2
@@ -144,6 +145,28 @@ async def test_nobody_gets_in_without_the_token(jupyter: Jupyter) -> None:
     async with jupyter.browser() as browser:
         names = {one["name"] for one in (await browser.get("/api/contents")).json()["content"]}
         assert {"large.bin", "notes.txt"} == names
+
+
+async def test_pages_elsewhere_have_no_say(jupyter: Jupyter) -> None:
+    """A foreign name that leads here, and a foreign page in the browser of who is logged in."""
+    evil = "http://evil.example"
+    async with jupyter.browser() as browser:
+        answer = await browser.get("/api/contents", headers={"host": "evil.example"})
+        assert 403 == answer.status_code
+    async with httpx.AsyncClient(base_url=jupyter.address, timeout=SECONDS) as browser:
+        assert 200 == (await browser.get(f"/lab?token={jupyter.token}")).status_code
+        assert 200 == (await browser.get("/api/contents")).status_code  # by its cookie
+        for headers in ({"origin": evil}, {"referer": f"{evil}/page"}):
+            answer = await browser.post("/api/kernels", headers=headers)
+            assert answer.status_code in {403, 404}
+        assert [] == (await browser.get("/api/kernels")).json()
+        framed = (await browser.get("/lab")).headers["content-security-policy"]
+        assert "frame-ancestors 'self'" in framed
+        cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        url = f"ws://127.0.0.1:{jupyter.port}/api/events/subscribe"
+        request = HTTPRequest(url, headers={"cookie": cookies, "origin": evil})
+        with pytest.raises(HTTPClientError, match="403"):
+            await websocket_connect(request)
 
 
 async def test_connections_do_not_wait_for_each_other(jupyter: Jupyter) -> None:
