@@ -89,6 +89,7 @@ _TITLES = {
     404: "Nothing here",
     405: "Not this way",
     413: "Too much at once",
+    429: "Too much waits already",
     503: "Not answering",
     504: "Took too long",
 }

@@ -102,7 +102,7 @@ def response_of(failure: Exception) -> Response:
         headers["allow"] = failure.allow
     if http_status == HTTP_STATUS["UNAVAILABLE"]:
         headers["retry-after"] = "1"
-    if isinstance(failure, errors.Error) and (wait := failure.facts.get(errors.RETRY_SECONDS)):
+    if wait := _facts(failure).get(errors.RETRY_SECONDS):
         headers["retry-after"] = wait
     return Response(
         json.dumps(body, ensure_ascii=False).encode(),
@@ -110,3 +110,10 @@ def response_of(failure: Exception) -> Response:
         headers=headers,
         media_type="application/json",
     )
+
+
+def _facts(failure: Exception) -> Mapping[str, str]:
+    """What an error tells programs, whoever raised it."""
+    if isinstance(failure, grpc.aio.AioRpcError):
+        failure = rpc.error_of(failure)
+    return failure.facts if isinstance(failure, errors.Error) else {}

@@ -222,7 +222,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             )
             schedule_pb2_grpc.add_ScheduleServiceServicer_to_server(
                 ScheduleServicer(
-                    scheduling=Scheduling(schedules=store.schedules, changes=changes, clock=_now)
+                    scheduling=Scheduling(
+                        schedules=store.schedules, changes=changes, clock=_now, added=firing.look
+                    )
                 ),
                 server,
             )

@@ -58,10 +58,18 @@ class Running(Protocol):
 class Scheduling:
     """Use cases of `ScheduleService`."""
 
-    def __init__(self, *, schedules: Schedules, changes: Changes, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        schedules: Schedules,
+        changes: Changes,
+        clock: Clock,
+        added: Callable[[], None] = lambda: None,
+    ) -> None:
         self._schedules = schedules
         self._changes = changes
         self._clock = clock
+        self._added = added
 
     async def create(self, wanted: Schedule) -> Schedule:
         """Adds a schedule.
@@ -91,6 +99,7 @@ class Scheduling:
             raise InvalidArgumentError(f"there are {MOST_SCHEDULES} schedules already")
         schedule = dataclasses.replace(wanted, id=new_id(), create_time=now)
         await self._schedules.create(schedule)
+        self._added()
         return schedule
 
     async def list_all(self) -> list[Schedule]:
@@ -163,6 +172,10 @@ class Firing:
     def arrived(self, revision: str) -> None:
         """Notes the current revision (tree id)."""
         self._current = revision
+        self._arrived.ring()
+
+    def look(self) -> None:
+        """Looks at the schedules now: a new one notes from which revision on it sees changes."""
         self._arrived.ring()
 
     async def run_once(self) -> None:

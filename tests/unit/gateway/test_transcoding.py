@@ -1,7 +1,7 @@
 """HTTP/JSON to gRPC, over real channels."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from ackrep.scheduler.v1 import scheduler_pb2
 from gateway import paths, requests, routes
 from gateway.routes import RouteTable
 from gateway.transcoding import MAX_BODY_BYTES
-from services.errors import InvalidArgumentError
+from services.errors import InvalidArgumentError, ResourceExhaustedError
 from tests.unit.gateway.conftest import Gateway
 from tests.unit.gateway.fake_services import FakeServices
 
@@ -173,6 +173,20 @@ async def test_service_away(make_gateway: Callable[..., Gateway]) -> None:
 
     assert 503 == answer.status_code
     assert "1" == answer.headers["retry-after"]
+
+
+async def test_a_full_queue(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """When to try again is told in a header too, as the other side said it."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise ResourceExhaustedError("30 checks would wait", retry_seconds="42")
+
+    services.scheduler._start = refuse  # type: ignore[method-assign, assignment]
+    answer = await client.post("/v1/checks", json={"entity": "entities/UXMFA"})
+
+    assert 429 == answer.status_code
+    assert "42" == answer.headers["retry-after"]
+    assert "30 checks would wait" == answer.json()["error"]["message"]
 
 
 async def test_deadline_and_request_id(client: httpx.AsyncClient, services: FakeServices) -> None:

@@ -1,7 +1,7 @@
 """Schedules: when they are due, what they check, and that nothing fires twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,7 +39,10 @@ class World:
         self.requests: list[str] = []
         self.store = memory_store(announce=announce)
         self.scheduling = Scheduling(
-            schedules=self.store.schedules, changes=self, clock=lambda: self.now
+            schedules=self.store.schedules,
+            changes=self,
+            clock=lambda: self.now,
+            added=lambda: self.firing.look(),  # noqa: PLW0108  # it is made below
         )
         self.firing = Firing(
             schedules=self.store.schedules,
@@ -270,3 +273,30 @@ def test_a_budget_is_kept(costs: list[float], spent: float, budget: float) -> No
     if costs and spent == 0:
         assert chosen
     assert keys == within_budget(keys, costs, budget=None, spent=spent)
+
+
+async def test_a_new_schedule_is_looked_at_at_once() -> None:
+    """It notes the present revision, so that the very next change is one, well before a look."""
+    world = World()
+    world.changed = ["AAAAA"]
+    world.firing.arrived("r1")
+    running = asyncio.create_task(world.firing.run())
+    try:
+        async with asyncio.timeout(3):  # less than from one look to the next
+            await asyncio.sleep(0.05)  # the first look is over, or there is nothing to prove
+            await world.create(on_change=True)
+            await _until(lambda: _revisions(world), ["r1"])
+            world.firing.arrived("r2")
+            await _until(lambda: _revisions(world), ["r2"])
+    finally:
+        running.cancel()
+    assert [("AAAAA",)] == [keys for _, keys, _ in world.runs]
+
+
+async def _revisions(world: World) -> list[str]:
+    return [schedule.revision for schedule in await world.store.schedules.list_all()]
+
+
+async def _until(state: Callable[[], Awaitable[list[str]]], wanted: list[str]) -> None:
+    while await state() != wanted:  # noqa: ASYNC110  # a store rings no bell for tests
+        await asyncio.sleep(0.01)
