@@ -82,6 +82,8 @@ breaking: stubs-current # Against the last release; before the first one, agains
 
 bench: $(DEVELOPMENT) ## Measure, each number beside its alternative
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.reuse
+	@$(BIN)/python -m bench.results
 	@$(BIN)/python -m bench.catalog
 	@$(BIN)/python -m bench.search
 	@$(BIN)/python -m bench.ontology

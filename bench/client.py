@@ -25,6 +25,8 @@ class Timed:
     check: Check
     total: float
     """From the request until its verdict was seen by the watching client."""
+    seen: float
+    """When that was, in seconds since 1970."""
 
     @property
     def own_work(self) -> float:
@@ -40,6 +42,14 @@ class Timed:
     def waiting(self) -> float:
         """From creation until its code ran, by the scheduler's clock."""
         return seconds_between(self.check)
+
+    @property
+    def showing(self) -> float:
+        """From when the runner's finish reached the scheduler until the client saw it.
+
+        Both clocks are of one machine.
+        """
+        return self.seen - self.check.finish_time.ToNanoseconds() / 1e9
 
 
 def seconds_between(check: Check) -> float:
@@ -57,15 +67,16 @@ class Client:
     async def check(self, key: str) -> Timed:
         """Checks one entity and returns when its verdict arrives on the watch."""
         begin = time.perf_counter()
+        seen = 0.0
         request = CreateCheckRequest(entity=f"entities/{key}", force=True)
         check = await self._scheduler.CreateCheck(request)
         async for event in self._scheduler.WatchCheck(WatchCheckRequest(name=check.name)):
             if event.WhichOneof("body") == "check_changed":
-                check = event.check_changed
+                check, seen = event.check_changed, time.time()
         total = time.perf_counter() - begin
         if check.verdict != Verdict.VERDICT_SUCCESS:
             raise SystemExit(f"{key}: {Verdict.Name(check.verdict)}: {check.result.message}")
-        return Timed(check=check, total=total)
+        return Timed(check=check, total=total, seen=seen)
 
     async def run(self, keys: list[str]) -> float:
         """Checks many entities as one run; returns the seconds until all are finished."""
