@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.scheduler.domain.check import Verdict
-from tests.runner_builders import write_definition
+from tests.engine import write_bare_environment
 
-ENVIRONMENT = "chaos_environment"
+ENVIRONMENT = "bare_environment"
 ARTEFACTS = 3
 """Files that an entity of the kind `A` writes."""
 
@@ -111,4 +111,4 @@ def write(source: Path, definitions: Path, keys: list[str]) -> None:
         (folder / "parameters.py").write_text("")
         simulation = _HEAD.format(key=key) + BY_LETTER[key[0]].simulation
         (folder / "simulation.py").write_text(simulation)
-    write_definition(definitions, ENVIRONMENT)
+    write_bare_environment(definitions, ENVIRONMENT)
