@@ -46,11 +46,36 @@ from services.errors import (
 INTERRUPTED = 130
 
 
+_SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Reading": (list_entities, search, show, lint, sparql, key, tex, pdf, sync),
+    "Checking": (check, watch, cancel, results, explain, bisect),
+    "Runs and history": (runs, compare, matrix, groups, history, import_results, export_results),
+    "Environments": (env,),
+    "Operating": (up, status, queue, runners, schedule, backup, restore),
+}
+"""All commands, in the order in which help shows them."""
+
+
 class _Group(click.Group):
-    """Lists commands in the order in which people meet them."""
+    """Shows commands by what they are for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.commands))
+        for title, section in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [
+                        ((command.name or "").ljust(width), command.get_short_help_str(_SENTENCE))
+                        for command in section
+                    ]
+                )
+
+
+_SENTENCE = 200
+"""Characters that the first sentence of a command's help has at most."""
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,39 +92,9 @@ def ackrep() -> None:
     """
 
 
-for _command in (
-    up,
-    status,
-    list_entities,
-    search,
-    show,
-    check,
-    watch,
-    cancel,
-    results,
-    explain,
-    runs,
-    compare,
-    groups,
-    matrix,
-    history,
-    import_results,
-    export_results,
-    lint,
-    sparql,
-    key,
-    tex,
-    pdf,
-    sync,
-    queue,
-    schedule,
-    bisect,
-    runners,
-    env,
-    backup,
-    restore,
-):
-    ackrep.add_command(_command)
+for _section in _SECTIONS.values():
+    for _command in _section:
+        ackrep.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,15 +6,20 @@ from cli.main import ackrep, run
 
 COMMANDS = {
     "up", "status", "list", "show", "check", "watch", "cancel", "results", "runs", "lint", "key",
-    "groups", "matrix", "history", "import-results", "export-results", "search", "sparql", "sync", "queue",
-    "schedule", "bisect", "runners", "env", "tex", "pdf",
+    "groups", "matrix", "history", "import-results", "export-results", "search", "sparql", "sync",
+    "queue", "schedule", "bisect", "runners", "env", "tex", "pdf",
     "backup", "restore", "explain", "compare",
 }  # fmt: skip
 
 
-def test_commands() -> None:
-    """These are the commands."""
+def test_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """These are the commands; help shows each once, with its sentence in full."""
     assert set(ackrep.commands) == COMMANDS
+    assert 0 == run(["--help"])
+    shown = capsys.readouterr().out.partition("\nReading:\n")[2]
+    names = [line.split()[0] for line in shown.splitlines() if line[:3].strip()]
+    assert COMMANDS == set(names) - {"Checking:", "Runs", "Environments:", "Operating:"}
+    assert "..." not in shown
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS - {"env"}))  # a group of commands
