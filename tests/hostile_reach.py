@@ -157,6 +157,35 @@ REACH: Final = (
         "cannot be read",
     ),
     Hostile(
+        "a description of its own making",
+        """
+        import json, struct
+        rows = [{"cells": ["x" * 1000] * 40, "name": "", "value": None}] * 500
+        told = {"states": [], "inputs": [], "equations": [], "columns": [], "parameters": rows}
+        text = json.dumps({"type": "report", "kind": "done", "success": True,
+                           "description": told}).encode()
+        os.write(4, struct.pack(">II", len(text), 0))
+        for start in range(0, len(text), 4096): os.write(4, text[start:start + 4096])
+        os._exit(0)
+        """,
+        "SCRIPT_ERROR",
+        "cannot be read",
+    ),
+    Hostile(
+        "numbers of its own making",
+        """
+        import json, struct
+        told = {"name": "x", "dtype": "text", "shape": [], "data": ["x" * 20_000_000]}
+        text = json.dumps({"type": "report", "kind": "done", "success": True,
+                           "numbers": [told]}).encode()
+        os.write(4, struct.pack(">II", len(text), 0))
+        for start in range(0, len(text), 4096): os.write(4, text[start:start + 4096])
+        os._exit(0)
+        """,
+        "SCRIPT_ERROR",
+        "cannot be read",
+    ),
+    Hostile(
         "closed streams",
         "os.closerange(0, 1000)",
         "SCRIPT_ERROR",

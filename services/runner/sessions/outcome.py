@@ -4,6 +4,7 @@
 for its type here and bounded by the harness. Anything else raises `OutcomeError`.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import IO, Any, Final
 
 _ROWS: Final = 500
 _FORMULA: Final = 16_000
+_DESCRIPTION: Final = 1024 * 1024
 
 
 class OutcomeError(Exception):
@@ -266,6 +268,8 @@ def _description(value: Mapping[str, Any] | None) -> Description | None:
         return None
     if len(value["parameters"]) > _ROWS or len(value["equations"]) > _ROWS:
         raise ValueError("a description that is too long")
+    if len(json.dumps(value)) > _DESCRIPTION:
+        raise ValueError("a description that is too long")
     return Description(
         states=_formulas(value["states"]),
         inputs=_formulas(value["inputs"]),
@@ -292,7 +296,9 @@ def _formulas(value: object) -> tuple[str, ...]:
 def _element(value: object, *, dtype: str) -> float | int | bool | str:
     if isinstance(value, str) and dtype.startswith("float"):
         return _real(value)
-    if isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, bool | int | float):
         return value
     raise ValueError(f"an element of type {type(value).__name__}")
 

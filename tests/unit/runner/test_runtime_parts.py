@@ -209,6 +209,28 @@ def test_a_report_of_impossible_numbers_is_an_error(part: dict[str, Any]) -> Non
     assert "error" == report["kind"]
 
 
+ROW = {"cells": ["x" * 1000] * 40, "name": "", "value": None}
+EMPTY: dict[str, Any] = {key: [] for key in ("states", "inputs", "equations", "columns")}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"final_state_errors": [0.0] * 100_000},
+        {"numbers": [{"name": "x", "dtype": "text", "shape": [], "data": ["x" * 100_000]}]},
+        {"description": {**EMPTY, "parameters": [ROW] * 500}},
+    ],
+)
+def test_a_report_that_is_no_message_is_an_error(part: dict[str, Any]) -> None:
+    """What would be too large to be sent on is the entity's fault, not the installation's."""
+    report = {"type": "report", "kind": "done", "success": True}
+    assert "error" == results.checked({**report, **part})["kind"]
+    with pytest.raises(OutcomeError):
+        outcome_of({"verdict": "SUCCESS", "description": {**EMPTY, "parameters": [ROW] * 500}})
+    few = {"description": {**EMPTY, "parameters": [ROW] * 5}, "final_state_errors": [0.0] * 50}
+    assert "done" == results.checked({**report, **few})["kind"]
+
+
 def test_a_header_nested_without_end_is_no_frame() -> None:
     """JSON that is too deep to be read is refused like any other nonsense."""
     head = b'{"type":' + b"[" * 200_000

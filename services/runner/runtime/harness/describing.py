@@ -169,6 +169,8 @@ def checked(value: Any) -> bool:
     rows = value.get("parameters")
     if not isinstance(rows, list) or len(rows) > MAXIMUM_ROWS:
         return False
+    if len(json.dumps(value)) > MAXIMUM_BYTES:
+        return False
     return all(
         isinstance(row, dict)
         and _are_texts(row.get("cells"))

@@ -142,7 +142,8 @@ def checked(report: Dict[str, Any]) -> Dict[str, Any]:
         _need(report.get("success") in (None, True, False))
         _need(report.get("score") is None or _is_real(report["score"]))
         errors = report.get("final_state_errors", [])
-        _need(isinstance(errors, list) and all(map(_is_real, errors)))
+        _need(isinstance(errors, list) and len(errors) <= MAXIMUM_ELEMENTS)
+        _need(all(map(_is_real, errors)))
         warnings = report.get("warnings", [])
         _need(isinstance(warnings, list) and len(warnings) <= MAXIMUM_NAMES)
         _need(all(isinstance(text, str) and len(text) <= MAXIMUM_TEXT for text in warnings))
@@ -160,6 +161,7 @@ def checked(report: Dict[str, Any]) -> Dict[str, Any]:
             real_only = entry["dtype"].startswith("float")
             for item in entry["data"]:
                 _need(_is_real(item) or (isinstance(item, (str, bool)) and not real_only))
+                _need(not isinstance(item, str) or len(item) <= MAXIMUM_TEXT)
     except (KeyError, TypeError, ValueError, OverflowError):
         return {"kind": "error", "message": "the result that was reported cannot be read"}
     return report
