@@ -8,11 +8,10 @@ from typing import Any
 
 from google.api import httpbody_pb2
 
-from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
+from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
 from services.errors import InvalidArgumentError, NotFoundError
 from tests.unit.gateway.fake_drawings import lorenz_svg, png
 from tests.unit.gateway.fake_models import lorenz_in_formulas
-from tests.unit.gateway.fake_queue import FakeQueue
 from tests.unit.gateway.fake_repository import (
     ENTITIES,
     ENVIRONMENT,
@@ -23,23 +22,23 @@ from tests.unit.gateway.fake_repository import (
     length,
     stamp,
 )
+from tests.unit.gateway.fake_runners import FakeRunners
 from tests.unit.gateway.fake_stories import Story
 
 
-class FakeScheduler(scheduler_pb2_grpc.SchedulerServiceServicer):
+class FakeScheduler(FakeRunners):
     """Keeps checks in memory, newest first, and runs new ones by itself."""
 
     def __init__(self, *, pace: float = 0.02) -> None:
+        super().__init__()
         self.pace = pace
         self.stories: dict[str, Story] = {}
         self.runs: dict[str, check_pb2.Run] = {}
         self.artefacts: dict[str, tuple[str, bytes]] = {}
-        self.seen: list[Any] = []
         self.list_calls = 0
         self.watchers = 0
         self.lines = 12
         self.failure: Exception | None = None
-        self.queue = FakeQueue()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def store(self, content: bytes, path: str, kind: str) -> check_pb2.Artefact:
@@ -378,29 +377,3 @@ class FakeScheduler(scheduler_pb2_grpc.SchedulerServiceServicer):
         half = len(content) // 2
         yield httpbody_pb2.HttpBody(content_type=kind, data=content[:half])
         yield httpbody_pb2.HttpBody(data=content[half:])
-
-    async def ListRunners(self, request: Any, context: Any) -> scheduler_pb2.ListRunnersResponse:
-        self.seen.append(request)
-        return scheduler_pb2.ListRunnersResponse(
-            runners=self.queue.runners
-            or [check_pb2.RunnerStatus(name="runners/workshop-1", slots=2)]
-        )
-
-    async def DrainRunner(self, request: Any, context: Any) -> check_pb2.RunnerStatus:
-        self.seen.append(request)
-        runner = self._runner(request.name)
-        runner.draining, runner.drain.reason = True, request.reason
-        return runner
-
-    async def ResumeRunner(self, request: Any, context: Any) -> check_pb2.RunnerStatus:
-        self.seen.append(request)
-        runner = self._runner(request.name)
-        runner.draining = False
-        runner.ClearField("drain")
-        return runner
-
-    def _runner(self, name: str) -> check_pb2.RunnerStatus:
-        for runner in self.queue.runners:
-            if runner.name == name:
-                return runner
-        raise NotFoundError(f"no runner {name} was ever heard of")
