@@ -28,23 +28,35 @@ _OWN = (
     .where(_c.requester == bindparam("requester", type_=String))
 )
 _SECONDS = cast(_c.finish_time - _c.start_time, Float) / _MICROSECONDS
-_NUMBERED = (
-    select(
-        _c.entity,
-        _SECONDS.label("seconds"),
-        func.row_number().over(partition_by=_c.entity, order_by=_c.id.desc()).label("place"),
+_v = schema.entity_verdicts.c
+_past = schema.checks.alias("past")
+_OLDEST = (
+    select(_past.c.id)
+    .where(
+        _past.c.entity == _v.entity,
+        _past.c.verdict.in_([verdict.value for verdict in _OWN_ENDS]),
+        _past.c.start_time.is_not(None),
+    )
+    .order_by(_past.c.id.desc())
+    .limit(1)
+    .offset(bindparam("newer"))
+    .correlate(schema.entity_verdicts)
+    .scalar_subquery()
+)
+_TIMES = (
+    select(_c.entity, _SECONDS)
+    .select_from(schema.entity_verdicts)
+    .join(
+        schema.checks,
+        # So that of a long history only its end is read; numbering by a window reads all of it.
+        (_c.entity == _v.entity) & (_c.id >= func.coalesce(_OLDEST, "")),
     )
     .where(
-        _c.entity.in_(bindparam("wanted", expanding=True)),
+        _v.entity.in_(bindparam("wanted", expanding=True)),
         _c.verdict.in_([verdict.value for verdict in _OWN_ENDS]),
         _c.start_time.is_not(None),
     )
-    .subquery()
-)
-_TIMES = (
-    select(_NUMBERED.c.entity, _NUMBERED.c.seconds)
-    .where(_NUMBERED.c.place <= bindparam("limit"))
-    .order_by(_NUMBERED.c.entity, _NUMBERED.c.place)
+    .order_by(_c.entity, _c.id.desc())
 )
 _WAITS = _c.state == State.QUEUED.value
 _LINES = (
@@ -90,7 +102,7 @@ class SqlPolicy:
     async def run_times(self, entities: Collection[str], *, limit: int) -> dict[str, list[float]]:
         def read(connection: Connection) -> dict[str, list[float]]:
             found: dict[str, list[float]] = {}
-            asked = {"wanted": sorted(entities), "limit": limit}
+            asked = {"wanted": sorted(entities), "newer": limit - 1}
             for entity, seconds in connection.execute(_TIMES, asked):
                 found.setdefault(entity, []).append(float(seconds))
             return found
