@@ -16,6 +16,7 @@ from cli.client import Client
 from cli.context import interruptible, until
 from cli.screen import Screen, harmless
 from cli.workbench.changes import Changes
+from cli.workbench.invitation import invitation
 from cli.workbench.outgoing import Outgoing
 from cli.workbench.session import Session, opened
 from cli.workbench.tunnels import HOST
@@ -52,13 +53,15 @@ async def run(
                 client, opening, outgoing, screen=screen, on_output=keep, on_error_output=keep
             ) as (session, started),
             _listening(session, port) as bound,
+            contextlib.AsyncExitStack() as stack,
             interruptible() as stop,
         ):
             folder = f"/tree/{quote(opening.folder)}" if opening.folder else ""
             url = f"http://{HOST}:{bound}/lab{folder}?token={quote(started.secret)}"
             _say(url, outgoing, opening, screen)
             if browser and _has_browser():
-                await asyncio.to_thread(webbrowser.open, url)
+                address = await stack.enter_async_context(invitation(url))
+                await asyncio.to_thread(webbrowser.open, address)
             status = await until(stop, session.ended())
             if status is not None:
                 screen.note(f"Jupyter has ended by itself ({status})", style="yellow")
