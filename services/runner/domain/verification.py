@@ -18,7 +18,7 @@ OLDEST_PYTHON: Final = Version("3.8")
 
 _LISTED = 6
 """So many packages are named in a finding; the others are counted."""
-_INSTRUCTION = re.compile(r"^\s*(USER|VOLUME|ENTRYPOINT|HEALTHCHECK)\b", re.IGNORECASE)
+_INSTRUCTION = re.compile(r"^\s*(USER|VOLUME|ENTRYPOINT|HEALTHCHECK|ONBUILD)\b", re.IGNORECASE)
 _WHY = {
     "Volumes": "VOLUME: a place to write that outlives checks",
     "Healthcheck": "HEALTHCHECK: a process of its own beside the check",
