@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from importlib.metadata import version
 
 import grpc
@@ -36,13 +35,14 @@ from services.scheduler.creating import Creating
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.explaining import Explaining
 from services.scheduler.history import Retrospect
+from services.scheduler.in_use import ImagesInUse
 from services.scheduler.jobs import NatsBroker
 from services.scheduler.leases import Leases
 from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
 from services.scheduler.messages import announce
 from services.scheduler.pauses import Pauses
 from services.scheduler.placing import Placing
-from services.scheduler.promotions import Promotions, image_in_use
+from services.scheduler.promotions import Promotions
 from services.scheduler.queueing import Queueing
 from services.scheduler.registry import Runners
 from services.scheduler.retention import ExplainedArtefacts, Sweeper
@@ -118,12 +118,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         )
         catalog = GrpcCatalog(channel)
         changes = GrpcChanges(channel)
+        in_use = ImagesInUse(promotions=store.promotions, clock=_now)
         scheduler = Scheduler(
             store=store,
             creating=Creating(
                 store=store,
                 catalog=catalog,
-                in_use=partial(image_in_use, store),
+                in_use=in_use.image,
                 bells=bells,
                 clock=_now,
                 limits=settings.limits,
@@ -170,7 +171,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         trials = Trials(
             store=store, subjects=catalog, scheduler=scheduler, comparing=comparing, clock=_now
         )
-        promotions = Promotions(store=store, trials=trials, clock=_now)
+        promotions = Promotions(store=store, trials=trials, in_use=in_use, clock=_now)
         watch = Watch(store=store, broker=broker, artefacts=artefacts, bells=bells)
         relay = Relay(store=store, broker=broker)
         dispatcher = Dispatcher(

@@ -16,6 +16,7 @@ from services.scheduler.domain.promotion import (
     promoted,
     reverted,
 )
+from services.scheduler.in_use import ImagesInUse
 from services.scheduler.ports import Clock, Store
 from services.scheduler.trials import Trials
 
@@ -24,18 +25,13 @@ log = logging.getLogger(__name__)
 _LONGEST_REASON = 500
 
 
-async def image_in_use(store: Store, environment: str) -> str:
-    """Tells the digest of the image that an environment (name) was promoted to; or nothing."""
-    in_use = await store.promotions.in_use(environment)
-    return in_use.digest if in_use is not None else ""
-
-
 class Promotions:
     """Use cases of `PromotionService` that put images in use."""
 
-    def __init__(self, *, store: Store, trials: Trials, clock: Clock) -> None:
+    def __init__(self, *, store: Store, trials: Trials, in_use: ImagesInUse, clock: Clock) -> None:
         self._store = store
         self._trials = trials
+        self._in_use = in_use
         self._clock = clock
 
     async def promote(self, trial_id: str, *, force: bool = False, reason: str = "") -> Promotion:
@@ -110,6 +106,7 @@ class Promotions:
 
     async def _add(self, promotion: Promotion, *, after: Promotion | None) -> bool:
         added = await self._store.promotions.add(promotion, after=after.id if after else "")
+        self._in_use.changed()
         if added:
             image = promotion.digest or "what runners have"
             log.info(f"environments/{promotion.environment}: {image} is in use now")
@@ -129,8 +126,7 @@ class Promotions:
         """Says which image a check has to run in: none where its runner's own will do."""
         if check.of_candidate:
             return None
-        in_use = await self._store.promotions.in_use(check.environment)
-        return in_use if in_use is not None and in_use.digest else None
+        return await self._in_use.promotion(check.environment)
 
     async def list_page(
         self, *, environment: str, size: int, token: str
