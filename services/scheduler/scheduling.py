@@ -189,7 +189,12 @@ class Firing:
             except UnavailableError:
                 raise
             except ResourceExhaustedError:
-                after = dataclasses.replace(schedule, last_error=_FULL)  # and stays due
+                # It stays due; what is old stays so by itself, and is looked for less often.
+                after = dataclasses.replace(
+                    schedule,
+                    last_error=_FULL,
+                    last_time=self._clock() if schedule.max_age else schedule.last_time,
+                )
             except Error as error:
                 after = dataclasses.replace(
                     schedule, last_error=error.message, last_time=self._clock()

@@ -188,6 +188,19 @@ async def test_a_full_queue_puts_a_run_off() -> None:
     assert "" == kept.last_error
 
 
+async def test_old_results_wait_a_minute_for_a_full_queue() -> None:
+    """They are looked for again then, and not with every pass."""
+    world = World()
+    await world.create(max_age=timedelta(days=7))
+    world.error = ResourceExhaustedError("9 checks would wait")
+    await world.at(NOW + timedelta(seconds=60))
+    world.error = None
+    await world.at(NOW + timedelta(seconds=65))
+    assert [] == world.runs
+    await world.at(NOW + timedelta(seconds=120))
+    assert 1 == len(world.runs)
+
+
 async def test_old_results_are_made_again() -> None:
     """What was never checked is old too; forced, as nothing changed."""
     world = World()
