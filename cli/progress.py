@@ -36,7 +36,7 @@ class Notice:
         """Shows a text, unless the wait is too short to mention."""
         if self._status is None or time.monotonic() < self._after:
             return
-        self._status.update(Text(f"{text} …", style="dim"))
+        self._status.update(tables.plain(f"{text} …", "dim"))
         if not self._shown:
             self._status.start()
             self._shown = True

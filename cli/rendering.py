@@ -26,6 +26,11 @@ def target(output: Path | None, name: str) -> Path:
     return output / name if output.is_dir() else output
 
 
+def shown(tex: str, *, terminal: bool) -> str:
+    """TeX as it is printed: every byte into files and pipes, nothing that controls a terminal."""
+    return harmless(tex, colour=False) if terminal else tex
+
+
 async def save(
     messages: AsyncIterable[document_pb2.RenderDocumentResponse], path: Path, *, screen: Screen
 ) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def tex(context: Context, *, given: str, write: bool, compare: bool) -> int:
             if context.json:
                 click.echo(documents.line({"entity": key, "path": made.path, "tex": made.tex}))
             else:
-                click.echo(made.tex, nl=not made.tex.endswith("\n"))
+                tex = rendering.shown(made.tex, terminal=sys.stdout.isatty())
+                click.echo(tex, nl=not tex.endswith("\n"))
             return 0
         if source is None or source.root is None:
             raise InvalidArgumentError("this data repository is no folder here; print it instead")

@@ -100,10 +100,10 @@ def _say_command(trial: promotion_pb2.Trial, screen: Screen) -> None:
     if not trial.obstacle:
         verb = Text("It can be promoted: ", style="bold green")
     elif trial.forcible:
-        screen.print(Text(f"Not to be promoted: {trial.obstacle}", style="bold red"))
+        screen.print(tables.plain(f"Not to be promoted: {trial.obstacle}", "bold red"))
         verb, command = Text("All the same: ", style="dim"), f"{command} --force --reason TEXT"
     else:
-        screen.print(Text(f"It cannot be promoted: {trial.obstacle}", style="bold red"))
+        screen.print(tables.plain(f"It cannot be promoted: {trial.obstacle}", "bold red"))
         return
     screen.print(verb.append(command, style="bold"), soft_wrap=True)
 
@@ -137,7 +137,9 @@ def promote(context: Context, *, trial: str, force: bool, reason: str) -> int:
         try:
             _say(await trials.promote(client, name, force=force, reason=reason), context)
         except PreconditionError as error:
-            context.screen.err.print(Text(f"refused: {error.message}", "bold red"), soft_wrap=True)
+            context.screen.err.print(
+                tables.plain(f"refused: {error.message}", "bold red"), soft_wrap=True
+            )
             return 1
         return 0
 

@@ -87,3 +87,10 @@ def test_paths_stay_inside(tmp_path: Path, path: str) -> None:
     """What a runner answers is no way out of the working copy."""
     with pytest.raises(InvalidArgumentError):
         rendering.write(tmp_path / "root", path, b"x")
+
+
+def test_tables_do_not_control_terminals() -> None:
+    """A file gets every byte; a terminal gets lines and no escape sequences."""
+    tex = "a & \x1b]0;title\x07b \\\\\n\tc\x1b[2J\x9b1m\n"
+    assert tex == rendering.shown(tex, terminal=False)
+    assert "a & b \\\\\n\tc1m\n" == rendering.shown(tex, terminal=True)
