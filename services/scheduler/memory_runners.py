@@ -1,7 +1,7 @@
 """Runners, and which of them are drained, in memory."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from services.scheduler.domain import machine
@@ -90,7 +90,7 @@ class MemoryRegistry:
 
     def __init__(
         self,
-        runners: Mapping[str, Runner],
+        runners: dict[str, Runner],
         *,
         checks: Callable[[], Iterable[Check]],
         environments: MemoryEnvironments,
@@ -119,10 +119,17 @@ class MemoryRegistry:
         if drain.runner not in self._runners:
             return False
         self._drains[drain.runner] = drain
+        self._mark(drain.runner, draining=True)
         return True
 
     async def resume(self, runner: str) -> bool:
-        return self._drains.pop(runner, None) is not None
+        if self._drains.pop(runner, None) is None:
+            return False
+        self._mark(runner, draining=False)
+        return True
+
+    def _mark(self, runner: str, *, draining: bool) -> None:
+        self._runners[runner] = dataclasses.replace(self._runners[runner], draining=draining)
 
     async def drains(self) -> list[Drain]:
         return [drain for _, drain in sorted(self._drains.items())]

@@ -30,6 +30,8 @@ class Runners:
         self._clock = clock
         self._memory = memory
         self._known: tuple[datetime, dict[str, Drain]] | None = None
+        self._changes = 0
+        """How often this process drained or resumed one."""
 
     async def listed(self, *, size: int, token: str) -> tuple[list[KnownRunner], str]:
         """A page of those that were heard of lately or are drained, and the next one's token."""
@@ -61,7 +63,7 @@ class Runners:
         drain = Drain(runner=runner, reason=reason, create_time=self._clock())
         if not await self._registry.drain(drain):
             raise NotFoundError(f"no runner runners/{runner} was ever heard of")
-        self._known = None
+        self._changed()
         return await self._one(runner)
 
     async def resume(self, runner: str) -> KnownRunner:
@@ -72,17 +74,20 @@ class Runners:
         """
         if not await self._registry.resume(runner):
             raise NotFoundError(f"runners/{runner} is not drained")
-        self._known = None
+        self._changed()
         self._bells.queue.ring()
         return await self._one(runner)
 
     async def drained(self, runner: str) -> Drain | None:
         """Says that a runner is drained, if it is."""
         now = self._clock()
-        if self._known is None or now - self._known[0] > _KEPT:
-            drains = await self._registry.drains()
-            self._known = now, {drain.runner: drain for drain in drains}
-        return self._known[1].get(runner)
+        if self._known is not None and now - self._known[0] <= _KEPT:
+            return self._known[1].get(runner)
+        changes = self._changes
+        found = {drain.runner: drain for drain in await self._registry.drains()}
+        if changes == self._changes:  # else it may be what was before a drain of this moment
+            self._known = now, found
+        return found.get(runner)
 
     async def require_open(self, runner: str) -> None:
         """Lets a runner claim checks, unless it is drained.
@@ -94,6 +99,10 @@ class Runners:
         if drain is not None:
             why = drain.reason or "no reason given"
             raise RunnerDrainedError(f"runners/{runner} is drained: {why}")
+
+    def _changed(self) -> None:
+        self._changes += 1
+        self._known = None
 
     async def _one(self, runner: str) -> KnownRunner:
         return next(known for known in await self._registry.runners() if known.runner.id == runner)

@@ -55,7 +55,9 @@ async def test_resuming(store: Store) -> None:
     await store.runners.register(a_runner())
     assert not await store.registry.resume("one")
     await store.registry.drain(Drain(runner="one", reason="", create_time=NOW))
+    assert [True] == [known.runner.draining for known in await store.registry.runners()]
     assert await store.registry.resume("one")
+    assert [False] == [one.draining for one in await store.runners.list_all(since=NOW)]
     assert not await store.registry.resume("one")
     assert [] == await store.registry.drains()
     assert (await store.registry.runners())[0].drain is None

@@ -49,6 +49,17 @@ def waiting(project: Project) -> list[str]:
     return [check["key"] for check in lines(project, "queue", "list")]
 
 
+def until_waiting(project: Project, process: subprocess.Popen[str], *, count: int) -> list[str]:
+    """Waits until so many checks wait, some of them for a command; their keys."""
+
+    def wait() -> bool:
+        assert process.poll() is None, process.communicate()
+        return len(waiting(project)) == count
+
+    eventually(wait, what=f"{count} checks wait")
+    return waiting(project)
+
+
 def ended(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     """What a command that was started with `--json` wrote."""
     out, err = process.communicate(timeout=120)
@@ -64,10 +75,9 @@ def test_a_paused_queue_keeps_its_order(running: Project) -> None:
     assert "a look at the order" in running.run("queue").stdout
 
     run = running.start("check", "--force", "--json", "SLEEP", *sorted(QUICK))
-    eventually(lambda: len(waiting(running)) == 4, what="the run waits")
+    until_waiting(running, run, count=4)
     single = running.start("check", "--force", "--json", "WRITE")
-    eventually(lambda: len(waiting(running)) == 5, what="the check waits")
-    first, second, *others = waiting(running)
+    first, second, *others = until_waiting(running, single, count=5)
     assert ("WRITE", "SLEEP", QUICK) == (first, second, set(others))
     assert [] == lines(running, "runs")[0].get("verdicts", [])
     assert run.poll() is None
@@ -87,7 +97,7 @@ def test_one_environment_is_paused(running: Project) -> None:
     """Only what needs it waits; `queue` says which and why."""
     lines(running, "queue", "pause", "tiny_environment", "--reason", "its image is made anew")
     check = running.start("check", "--json", "NOMIN")
-    eventually(lambda: waiting(running) == ["NOMIN"], what="the check waits")
+    assert ["NOMIN"] == until_waiting(running, check, count=1)
     shown = running.run("queue").stdout
     assert "paused: tiny_environment since" in shown
     assert "its image is made anew" in shown
@@ -142,7 +152,7 @@ def test_a_drained_runner(running: Project) -> None:
     name = runner["name"].removeprefix("runners/")
     lines(running, "runners", "drain", name, "--reason", "noise")
     check = running.start("check", "--json", "--force", "NOMIN")
-    eventually(lambda: waiting(running) == ["NOMIN"], what="the check waits")
+    assert ["NOMIN"] == until_waiting(running, check, count=1)
     shown = " ".join(running.run("runners").stdout.split())
     assert "drained: noise" in shown
     assert "process" in shown

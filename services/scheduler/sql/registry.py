@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from services.scheduler.domain.check import Runner
 from services.scheduler.domain.runners import Drain, KnownRunner
@@ -34,7 +34,9 @@ _RUNNERS = (
     .order_by(_r.id)
 )
 _HELD = select(_c.runner, _c.id).where(ACTIVE).order_by(_c.runner, _c.id)
-_KNOWN = select(_r.id).where(_r.id == bindparam("wanted"))
+_MARKED = (
+    update(schema.runners).where(_r.id == bindparam("wanted")).values(draining=bindparam("drains"))
+)
 _GONE = delete(drained_runners).where(_d.runner == bindparam("wanted"))
 _DRAINS = select(drained_runners).order_by(_d.runner)
 
@@ -65,19 +67,23 @@ class SqlRegistry:
         }
 
         def write(connection: Connection) -> bool:
-            wanted = {"wanted": drain.runner}
-            if connection.execute(_KNOWN, wanted).first() is None:
+            marked = connection.execute(_MARKED, {"wanted": drain.runner, "drains": True})
+            if not marked.rowcount:
                 return False
-            connection.execute(_GONE, wanted)
+            connection.execute(_GONE, {"wanted": drain.runner})
             connection.execute(drained_runners.insert(), row)
             return True
 
         return await self._database.write(write)
 
     async def resume(self, runner: str) -> bool:
-        return await self._database.write(
-            lambda connection: bool(connection.execute(_GONE, {"wanted": runner}).rowcount)
-        )
+        def write(connection: Connection) -> bool:
+            if not connection.execute(_GONE, {"wanted": runner}).rowcount:
+                return False
+            connection.execute(_MARKED, {"wanted": runner, "drains": False})
+            return True
+
+        return await self._database.write(write)
 
     async def drains(self) -> list[Drain]:
         return await self._database.read(
