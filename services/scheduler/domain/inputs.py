@@ -1,12 +1,14 @@
 """What a result depends on, as digests, and the random seed that follows from it."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 
 from services.scheduler.domain.check import Check, Limits
 
 
+@functools.lru_cache(maxsize=4096)  # every message about a check says it, and a check has many
 def inputs_digest(
     *, entity: str, closure: str, environment: str, runtime: str, limits: Limits, image: str = ""
 ) -> str:
