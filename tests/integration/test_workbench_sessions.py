@@ -208,6 +208,17 @@ async def test_a_stopping_runner_says_so(server: Sessions) -> None:
     await gone(server)
 
 
+async def test_a_stopping_runner_waits_for_what_ends(server: Sessions) -> None:
+    """A session that is about to end by itself leaves no container behind either."""
+    async with server.session(command=["sleep", "1000"]):
+        (workbench,) = server.workbenches._open
+        ending = workbench.end("somebody was quicker")
+        await asyncio.sleep(0)  # it has begun
+        await server.workbenches.close()
+        assert ending.done()
+        assert [] == await server.containers()
+
+
 @pytest.mark.parametrize(
     ("facts", "kind", "words"),
     [

@@ -105,8 +105,9 @@ class Workbenches:
             raise
 
         async def remove() -> None:
-            self._open.discard(workbench)
             await self._remove(name)
+            # Last: until then `close` waits for it.
+            self._open.discard(workbench)
             self._taken.discard(number)
 
         workbench = Workbench(name, channel, remove=remove, idle_seconds=self._idle_seconds)
