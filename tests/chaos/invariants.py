@@ -118,7 +118,9 @@ def _attempts(found: Evidence, check: dict[str, Any], attempts: Sequence[Any]) -
 
 def _verdict(found: Evidence, check: dict[str, Any], attempts: Sequence[Any]) -> Iterator[str]:
     """What the entity is made for; else cancelled if asked to, or given up for good reason."""
-    verdict = Verdict(check["verdict"] or Verdict.INFRASTRUCTURE_ERROR)
+    if not check["verdict"]:
+        return
+    verdict = Verdict(check["verdict"])
     if verdict is entities.BY_LETTER[check["entity"][0]].verdict:
         return
     if verdict is Verdict.CANCELLED and check["cancel_requested"]:

@@ -119,23 +119,23 @@ async def _story(
     async with observed(world) as moments:
         disturber = Disturber(world, records, moments, plan.lease_seconds)
         await _both_runners(records)
-        watching: list[asyncio.Task[Watched]] = []
+        watching: dict[asyncio.Task[None], Watched] = {}
         for number, (disturbance, batch) in enumerate(plan.steps, 1):
             asking = asyncio.create_task(requests.ask(batch))
             felt = await disturber.carry_out(disturbance)
             await asking
-            watching += _watchers(world, requests, batch, plan)
+            watching |= _watchers(world, requests, batch, plan)
             unfinished = await _backlog(records)
             say(_line(number, felt, unfinished=unfinished, started=started))
             size.measure(world.process_id("scheduler"))
         say(f"{time.monotonic() - started:6.1f} s  everything is back; waiting for the rest")
         await _until(lambda: not records.unfinished(), seconds=_END_SECONDS)
-        watched = await asyncio.wait_for(asyncio.gather(*watching), _END_SECONDS)
+        await _ended(list(watching))
         await _until(lambda: not records.outbox(), seconds=10)
         size.measure(world.process_id("scheduler"))
     found = evidence(
         plan, records, artefacts=world.artefacts, requested=requests.checks,
-        felt=disturber.felt, watched=watched,
+        felt=disturber.felt, watched=list(watching.values()),
     )  # fmt: skip
     lines = broken(found)
     lines += [
@@ -159,8 +159,8 @@ async def _story(
             felt.disturbance.action is Action.KILL_AT and not felt.seen for felt in disturber.felt
         ),
         taken_over=disturber.taken_over,
-        watches=len(watched),
-        connections=sum(one.connections for one in watched),
+        watches=len(watching),
+        connections=sum(one.connections for one in watching.values()),
         handles=size.handles,
         resident_bytes=size.resident_bytes,
         broken=lines,
@@ -169,15 +169,23 @@ async def _story(
 
 def _watchers(
     world: World, requests: Requests, batch: Batch, plan: Plan
-) -> list[asyncio.Task[Watched]]:
+) -> dict[asyncio.Task[None], Watched]:
     """Watches one of the checks that talk or make files, if there is any."""
-    talking = [key for key in batch.keys if key.startswith(("C", "A"))][:1]
-    return [
-        asyncio.create_task(
-            watch(world, requests.checks[key], chance=random.Random(f"{plan.seed} {key}"))  # noqa: S311
-        )
-        for key in talking
-    ]
+    started = {}
+    for key in [key for key in batch.keys if key.startswith(("C", "A"))][:1]:
+        seen = Watched(requests.checks[key])
+        chance = random.Random(f"{plan.seed} {key}")  # noqa: S311  # to be replayed
+        started[asyncio.create_task(watch(world, seen, chance=chance))] = seen
+    return started
+
+
+async def _ended(watching: list[asyncio.Task[None]]) -> None:
+    """Waits for the watchers; the invariants say which of them never came to the end."""
+    if watching:
+        _, late = await asyncio.wait(watching, timeout=_END_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
 
 async def _both_runners(records: Records) -> None:

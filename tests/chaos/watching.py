@@ -84,16 +84,17 @@ class Watched:
         return event.resume_token
 
 
-async def watch(world: World, check: str, *, chance: random.Random) -> Watched:
+async def watch(world: World, seen: Watched, *, chance: random.Random) -> None:
     """Follows a check to its verdict, and breaks off and resumes again and again."""
-    seen = Watched(check)
     token = ""
     async with world.channel("scheduler") as channel:
         stub = scheduler_pb2_grpc.SchedulerServiceStub(channel)
         while not seen.finished:
             seen.connections += 1
             patience = chance.randint(3, 25)
-            request = scheduler_pb2.WatchCheckRequest(name=f"checks/{check}", resume_token=token)
+            request = scheduler_pb2.WatchCheckRequest(
+                name=f"checks/{seen.check}", resume_token=token
+            )
             call = stub.WatchCheck(request, wait_for_ready=True, timeout=60)
             try:
                 async for event in call:
@@ -105,4 +106,3 @@ async def watch(world: World, check: str, *, chance: random.Random) -> Watched:
                 await asyncio.sleep(0.1)  # somebody was killed
             finally:
                 call.cancel()
-    return seen
