@@ -28,6 +28,11 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
     packages: set[str] = field(default_factory=set)
     environment: str = "environments/demo_environment"
 
+    async def ListCommits(
+        self, request: catalog_pb2.ListCommitsRequest, context: Any
+    ) -> catalog_pb2.ListCommitsResponse:
+        return catalog_pb2.ListCommitsResponse()
+
     async def IndexRevision(self, request: Any, context: Any) -> catalog_pb2.Revision:
         raise NotImplementedError
 
