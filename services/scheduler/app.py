@@ -197,14 +197,10 @@ class Scheduler:
         return change.after
 
     async def cancel_run(self, run: str) -> RunSummary:
-        """Stops the unfinished checks that were created for a run; shared ones go on."""
+        """Stops the unfinished checks of a run that no other run waits for."""
         await self._store.runs.get(run)
-        after = 0
-        while page := await self._store.runs.changes(run, after=after, limit=500):
-            for check in page:
-                if not check.finished and check.run == run:
-                    await self.cancel_check(check.id)
-            after = page[-1].change
+        for check in await self._store.runs.own(run):
+            await self.cancel_check(check)
         return await self._store.runs.get(run)
 
     async def get_run(self, run: str) -> RunSummary:

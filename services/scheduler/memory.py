@@ -241,6 +241,16 @@ class _Runs:
         ids = sorted((run for run in self._state.runs if not before or run < before), reverse=True)
         return [await self.get(run) for run in ids[:limit]]
 
+    async def own(self, run_id: str) -> list[str]:
+        others = {
+            member
+            for run, (_, members) in self._state.runs.items()
+            for member in members
+            if run != run_id
+        }
+        members = set(self._state.runs[run_id][1]) - others
+        return sorted(one for one in members if not self._state.checks[one].finished)
+
     async def changes(self, run_id: str, *, after: int, limit: int) -> list[Check]:
         members = self._state.runs[run_id][1] if run_id in self._state.runs else []
         checks = [self._state.checks[member] for member in members]

@@ -171,6 +171,9 @@ class Runs(Protocol):
     async def list_page(self, *, limit: int, before: str) -> list[RunSummary]:
         """Lists runs older than the id `before` (all where empty), newest first."""
 
+    async def own(self, run_id: str) -> list[str]:
+        """Lists the ids of the unfinished checks of a run that belong to no other one."""
+
     async def changes(self, run_id: str, *, after: int, limit: int) -> list[Check]:
         """Lists the checks of a run that changed after a change number, in order of change."""
 

@@ -256,6 +256,20 @@ async def test_a_run_shares_active_checks_and_counts(store: Store) -> None:
     )
 
 
+async def test_checks_that_only_one_run_waits_for(store: Store) -> None:
+    """What another run joined, or what has ended, is not the run's own to stop."""
+    runs = [
+        Run(id=new_id(), title="", revision="a" * 40, commit="", create_time=NOW) for _ in range(2)
+    ]
+    first = [a_check("AAAAA"), a_check("BBBBB"), a_check("CCCCC")]
+    await store.runs.create(runs[0], first)
+    await store.runs.create(runs[1], [a_check("BBBBB"), a_check("DDDDD")])
+    await claim(store, first[2])
+    await finish(store, first[2])
+    assert [first[0].id] == await store.runs.own(runs[0].id)
+    assert 1 == len(await store.runs.own(runs[1].id))
+
+
 async def test_changes_of_a_run_can_be_read_piece_by_piece(store: Store) -> None:
     """Reading on after any change number gives each later state, none twice."""
     run = Run(id=new_id(), title="", revision="a" * 40, commit="", create_time=NOW)

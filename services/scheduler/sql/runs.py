@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, func, insert, select
+from sqlalchemy import BigInteger, Connection, Row, bindparam, exists, func, insert, select
 
 from services.errors import NotFoundError
 from services.scheduler.domain.check import Check, Run, RunSummary, Verdict
@@ -30,6 +30,19 @@ _CHANGES = (
     .where(_m.run_id == bindparam("of_run"), _c.change > bindparam("after", type_=BigInteger))
     .order_by(_c.change)
     .limit(bindparam("limit"))
+)
+
+
+_other = schema.run_checks.alias("other")
+_OWN = (
+    select(_c.id)
+    .join(schema.run_checks, _m.check_id == _c.id)
+    .where(
+        schema.UNFINISHED,
+        _m.run_id == bindparam("of_run"),
+        ~exists().where(_other.c.check_id == _c.id, _other.c.run_id != _m.run_id),
+    )
+    .order_by(_c.id)
 )
 
 
@@ -94,6 +107,11 @@ class SqlRuns:
             query = query.where(_r.id < before)
         return await self._database.read(
             lambda connection: _summaries(connection, list(connection.execute(query)))
+        )
+
+    async def own(self, run_id: str) -> list[str]:
+        return await self._database.read(
+            lambda connection: list(connection.execute(_OWN, {"of_run": run_id}).scalars())
         )
 
     async def changes(self, run_id: str, *, after: int, limit: int) -> list[Check]:
