@@ -50,8 +50,10 @@ class _Message:
 class Deliveries(RuleBasedStateMachine):
     """One check, three runners, and a mailbox that promises nothing."""
 
-    @initialize()
-    def create(self) -> None:
+    @initialize(impatient=st.booleans())
+    def create(self, impatient: bool = True) -> None:
+        self.impatient = impatient
+        """Whether somebody may cancel it before much happened."""
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.check = Check(
             id="1" * 32,
@@ -81,6 +83,13 @@ class Deliveries(RuleBasedStateMachine):
         self.mailbox.append(
             _Message("claim", runner, self._incarnation(runner), claim_id=f"c{self.claims}")
         )
+
+    @rule(runner=RUNNERS)
+    def gets_it_at_once(self, runner: str) -> None:
+        """So that histories come far: no back-off is left, and the claim arrives."""
+        self.now += RETRIES.wait(RETRIES.attempts)
+        self.claims_it(runner)
+        self._deliver(self.mailbox.pop())
 
     @rule(runner=RUNNERS, verdict=VERDICTS, kind=st.sampled_from(["start", "finish", "release"]))
     def speaks_of_an_attempt(self, runner: str, verdict: Verdict, kind: str) -> None:
@@ -195,6 +204,14 @@ class Deliveries(RuleBasedStateMachine):
     def looks_for_expired_leases(self) -> None:
         self._becomes(machine.expire(self.check, now=self.now, lease_for=LEASE, retries=RETRIES))
 
+    @precondition(lambda self: self.check.state in ACTIVE)
+    @rule()
+    def all_are_silent(self) -> None:
+        self.now += timedelta(days=1)
+        self.looks_for_expired_leases()
+        assert self.check.lease is None
+
+    @precondition(lambda self: self.impatient or self.check.attempt > 1)
     @rule()
     def is_cancelled(self) -> None:
         self.cancelled_while_unfinished |= not self.check.finished
@@ -278,7 +295,7 @@ class Deliveries(RuleBasedStateMachine):
 
 
 TestDeliveries = Deliveries.TestCase
-TestDeliveries.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestDeliveries.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
 def test_the_mailbox_finds_a_broken_fence() -> None:
