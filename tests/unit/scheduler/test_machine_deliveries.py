@@ -295,7 +295,7 @@ class Deliveries(RuleBasedStateMachine):
 
 
 TestDeliveries = Deliveries.TestCase
-TestDeliveries.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestDeliveries.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
 
 
 def test_the_mailbox_finds_a_broken_fence() -> None:
