@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ackrep.scheduler.v1 import check_pb2
-from services.scheduler.artefacts import FileArtefacts
+from services.scheduler.artefacts.files import FileArtefacts
 from services.scheduler.backup.creation import Backup
 from services.scheduler.backup.manifest import Manifest
 from services.scheduler.backup.restoring import Restored, restore
@@ -14,7 +14,7 @@ from services.scheduler.backup.snapshots import snapshot_of
 from services.scheduler.domain.check import Artefact, Check, Run
 from services.scheduler.domain.names import new_id
 from services.scheduler.messages import announce
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from services.scheduler.sql import Database, sql_store
 from tests.scheduler_stores import NOW, a_check, a_runner, claim, finish
 

@@ -13,9 +13,9 @@ from services.scheduler.domain import machine
 from services.scheduler.domain.check import Check, Limits, Result, Runner, Verdict
 from services.scheduler.domain.machine import Retries
 from services.scheduler.domain.names import new_id
-from services.scheduler.memory import memory_store
+from services.scheduler.memory.store import memory_store
 from services.scheduler.messages import announce
-from services.scheduler.ports import Change, Store
+from services.scheduler.ports.store import Change, Store
 from services.scheduler.sql import Database, sql_store
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

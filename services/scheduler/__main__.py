@@ -22,32 +22,34 @@ from ackrep.scheduler.v1 import (
 )
 from services import lifetime, logs, rpc
 from services.scheduler.app import Scheduler
-from services.scheduler.artefacts import FileArtefacts
+from services.scheduler.artefacts.files import FileArtefacts
+from services.scheduler.artefacts.retention import ExplainedArtefacts, Sweeper
 from services.scheduler.backup.creation import Backup
 from services.scheduler.backup.snapshots import snapshot_of
-from services.scheduler.bells import Bells
-from services.scheduler.bisecting import Bisecting
-from services.scheduler.catalog import GrpcCatalog
-from services.scheduler.catalog_changes import GrpcChanges
-from services.scheduler.catalog_past import GrpcPast
-from services.scheduler.comparing import Comparing
-from services.scheduler.creating import Creating
-from services.scheduler.dispatch import Dispatch
-from services.scheduler.explaining import Explaining
-from services.scheduler.history import Retrospect
-from services.scheduler.in_use import ImagesInUse
-from services.scheduler.jobs import NatsBroker
-from services.scheduler.leases import Leases
-from services.scheduler.loops import Dispatcher, Reconciler, Relay, forever, running
+from services.scheduler.bisections.bisecting import Bisecting
+from services.scheduler.catalog.changes import GrpcChanges
+from services.scheduler.catalog.inputs import GrpcCatalog
+from services.scheduler.catalog.past import GrpcPast
+from services.scheduler.checks.creating import Creating
+from services.scheduler.checks.dispatch import Dispatch
+from services.scheduler.checks.explaining import Explaining
+from services.scheduler.checks.placing import Placing
+from services.scheduler.checks.registry import Runners
+from services.scheduler.checks.selecting import Selecting
+from services.scheduler.checks.watch import Watch
+from services.scheduler.environments.in_use import ImagesInUse
+from services.scheduler.environments.promotions import Promotions
+from services.scheduler.environments.trials import Trials
+from services.scheduler.history.comparing import Comparing
+from services.scheduler.history.retrospect import Retrospect
 from services.scheduler.messages import announce
-from services.scheduler.pauses import Pauses
-from services.scheduler.placing import Placing
-from services.scheduler.promotions import Promotions
-from services.scheduler.queueing import Queueing
-from services.scheduler.registry import Runners
-from services.scheduler.retention import ExplainedArtefacts, Sweeper
-from services.scheduler.scheduling import Firing, Scheduling
-from services.scheduler.selecting import Selecting
+from services.scheduler.queue.bells import Bells
+from services.scheduler.queue.jobs import NatsBroker
+from services.scheduler.queue.leases import Leases
+from services.scheduler.queue.loops import Dispatcher, Reconciler, Relay, forever, running
+from services.scheduler.queue.pauses import Pauses
+from services.scheduler.queue.queueing import Queueing
+from services.scheduler.schedules.scheduling import Firing, Scheduling
 from services.scheduler.servicer.bisections import BisectionServicer
 from services.scheduler.servicer.comparison import ComparisonServicer
 from services.scheduler.servicer.dispatch import DispatchServicer
@@ -61,8 +63,6 @@ from services.scheduler.servicer.schedules import ScheduleServicer
 from services.scheduler.settings import Settings
 from services.scheduler.sql import Database, sql_store
 from services.scheduler.sql.history import SqlHistory
-from services.scheduler.trials import Trials
-from services.scheduler.watch import Watch
 from services.settings import load
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from services.errors import InvalidArgumentError
-from services.scheduler.bells import Bells
-from services.scheduler.creating import Creating
+from services.scheduler.checks.creating import Creating
+from services.scheduler.checks.placing import Placing
+from services.scheduler.checks.selecting import Selecting
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import (
     Check,
@@ -26,10 +27,9 @@ from services.scheduler.domain.listing import (
 from services.scheduler.domain.names import new_id
 from services.scheduler.domain.ordering import Priority
 from services.scheduler.domain.selection import Selection
-from services.scheduler.input_ports import Catalog
-from services.scheduler.placing import Placing
-from services.scheduler.ports import Clock, Store
-from services.scheduler.selecting import Selecting
+from services.scheduler.ports.inputs import Catalog
+from services.scheduler.ports.store import Clock, Store
+from services.scheduler.queue.bells import Bells
 
 _LONGEST_REQUEST_ID = 64
 _LONGEST_REQUESTER = 128

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ackrep.scheduler.v1 import check_pb2, dispatch_pb2, scheduler_pb2
 from services import bus
 from services.errors import InvalidArgumentError
-from services.scheduler.content_types import content_type_of
+from services.scheduler.artefacts.content_types import content_type_of
 from services.scheduler.domain.check import (
     Artefact,
     Check,
@@ -21,7 +21,7 @@ from services.scheduler.domain.check import (
 from services.scheduler.domain.inputs import digest_of
 from services.scheduler.domain.names import artefact_id
 from services.scheduler.domain.runners import KnownRunner
-from services.scheduler.ports import Event, Message
+from services.scheduler.ports.store import Event, Message
 
 LARGEST_EVENT_BYTES = 512 * 1024
 """A final event whose result is larger goes to the broker without its numbers and provenance."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import InvalidArgumentError, NotFoundError, ResourceExhaustedError
-from services.scheduler.artefacts import FileArtefacts
+from services.scheduler.artefacts.files import FileArtefacts
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ from sqlalchemy import Connection, text
 
 from ackrep.scheduler.v1 import check_pb2
 from services.errors import PreconditionError
-from services.scheduler import exchange
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import Check, Result, Run, Verdict
 from services.scheduler.domain.history import Sighting
 from services.scheduler.domain.imports import read_file
 from services.scheduler.domain.names import new_id
-from services.scheduler.history_ports import History, ImportedRun
-from services.scheduler.memory import memory_store
-from services.scheduler.memory_history import MemoryHistory
+from services.scheduler.history import exchange
+from services.scheduler.memory.history import MemoryHistory
+from services.scheduler.memory.store import memory_store
 from services.scheduler.messages import announce
-from services.scheduler.ports import Store
+from services.scheduler.ports.history import History, ImportedRun
+from services.scheduler.ports.store import Store
 from services.scheduler.sql import Database, sql_store
 from services.scheduler.sql.history import SqlHistory
 from tests.results_files import Entry, results_file, script_error, timed_out

@@ -10,7 +10,7 @@ import pytest
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import Artefact, Basis, Check, Verdict
 from services.scheduler.domain.retention import FinishedCheck, Use
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import KINDS, NOW, SECOND, a_check, claim, empty_store, finish
 
 FINISHED = NOW + 3 * SECOND

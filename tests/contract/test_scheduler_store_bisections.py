@@ -10,7 +10,7 @@ from services.errors import NotFoundError
 from services.scheduler.domain.bisection import Axis, Bisection, Point, Probe, State
 from services.scheduler.domain.check import Verdict
 from services.scheduler.domain.names import new_id
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import KINDS, NOW, SECOND, empty_store
 
 GOOD = Point(commit="a" * 40, environment="x@1", subject="good", check="c1")

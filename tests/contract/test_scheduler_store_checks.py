@@ -14,7 +14,7 @@ from services.scheduler.domain import machine
 from services.scheduler.domain.check import Artefact, Run, State, Verdict
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.names import new_id
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import (
     KINDS,
     NOW,

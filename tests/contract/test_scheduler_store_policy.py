@@ -8,7 +8,7 @@ import pytest
 
 from services.scheduler.domain.check import Verdict
 from services.scheduler.domain.queue import Pause, QueueLine, Standing
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import (
     KINDS,
     NOW,

@@ -10,7 +10,7 @@ import pytest
 from services.errors import NotFoundError
 from services.scheduler.domain.names import new_id
 from services.scheduler.domain.promotion import Candidate, Promotion, Trial
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import KINDS, NOW, empty_store
 
 

@@ -11,7 +11,7 @@ import pytest
 from services.scheduler.domain import machine
 from services.scheduler.domain.machine import Directive
 from services.scheduler.domain.names import new_id
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import (
     KINDS,
     NOW,

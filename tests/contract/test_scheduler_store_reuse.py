@@ -10,7 +10,7 @@ from ackrep.scheduler.v1 import check_pb2
 from services.scheduler.domain.check import Artefact, Basis, Check, Folder, Run, State, Verdict
 from services.scheduler.domain.environments import EnvironmentImage, RunnerReport
 from services.scheduler.domain.names import new_id
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import (
     KINDS,
     NOW,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.scheduler.domain.runners import Drain, KnownRunner
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import KINDS, NOW, SECOND, a_check, a_runner, claim, empty_store
 
 

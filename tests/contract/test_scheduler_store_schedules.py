@@ -11,7 +11,7 @@ import pytest
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import Result, Verdict
 from services.scheduler.domain.schedules import Schedule
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import KINDS, NOW, RETRIES, SECOND, a_check, claim, empty_store
 
 EVERY_NIGHT = Schedule(id="1" * 32, create_time=NOW, cron="0 2 * * *", filter="tag = x")

@@ -11,7 +11,7 @@ from services.scheduler.domain import machine
 from services.scheduler.domain.check import Check, EntityVerdict, Run, Verdict
 from services.scheduler.domain.names import new_id
 from services.scheduler.messages import announce
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from services.scheduler.sql import Database, sql_store
 from tests.scheduler_stores import KINDS, NOW, SECOND, a_check, claim, empty_store, finish
 

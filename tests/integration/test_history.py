@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from services.errors import InvalidArgumentError, NotFoundError, PreconditionError
-from services.scheduler.artefacts import FileArtefacts
-from services.scheduler.comparing import Comparing
+from services.scheduler.artefacts.files import FileArtefacts
 from services.scheduler.domain.check import Run, Verdict
 from services.scheduler.domain.comparison import ChangeKind
 from services.scheduler.domain.imports import file_name_of, read_file
 from services.scheduler.domain.matrix import Row
-from services.scheduler.history import Retrospect, span
+from services.scheduler.history.comparing import Comparing
+from services.scheduler.history.retrospect import Retrospect, span
 from services.scheduler.messages import announce
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from services.scheduler.sql import Database, sql_store
 from services.scheduler.sql.history import SqlHistory
 from tests.nats_servers import NatsServer

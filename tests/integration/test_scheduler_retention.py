@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from services.errors import ArtefactExpiredError, NotFoundError
-from services.scheduler.artefacts import FileArtefacts
+from services.scheduler.artefacts.files import FileArtefacts
+from services.scheduler.artefacts.retention import ExplainedArtefacts, Sweeper, Swept
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import Artefact, Check, Result, Verdict
 from services.scheduler.domain.machine import Retries
 from services.scheduler.domain.names import new_id
 from services.scheduler.domain.retention import RetentionPolicy
 from services.scheduler.messages import announce
-from services.scheduler.ports import Store
-from services.scheduler.retention import ExplainedArtefacts, Sweeper, Swept
+from services.scheduler.ports.store import Store
 from services.scheduler.sql import Database, sql_store
 from tests.scheduler_stores import a_check
 

@@ -57,7 +57,7 @@ def test_each_service_has_the_same_anatomy(service: str) -> None:
 
     assert set() == {"domain", "ports", "servicer", "settings", "__main__"} - parts
     # Where adapters stand in folders by what they are for, so does the one in memory.
-    assert [*folder.glob("memory.py"), *folder.glob("*/memory.py")]
+    assert [*folder.glob("memory*"), *folder.glob("*/memory.py")]
 
 
 def test_no_path_of_a_machine_is_committed() -> None:

@@ -18,8 +18,8 @@ from services.scheduler.backup.manifest import (
     artefact_member,
     tables_of,
 )
-from services.scheduler.ports import Clock
-from services.scheduler.retention_ports import Snapshot
+from services.scheduler.ports.retention import Snapshot
+from services.scheduler.ports.store import Clock
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from services.errors import (
     PreconditionError,
     UnavailableError,
 )
-from services.scheduler.artefacts import FileArtefacts
+from services.scheduler.artefacts.files import FileArtefacts
 from services.scheduler.backup.archive import Reader
 from services.scheduler.backup.manifest import (
     DATABASE,
@@ -37,7 +37,7 @@ from services.scheduler.domain.check import Check
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.names import artefact_id
 from services.scheduler.messages import announce, result_message
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from services.scheduler.sql import Database, sql_store
 
 _READ = 50

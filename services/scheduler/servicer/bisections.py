@@ -3,7 +3,7 @@
 from typing import Any
 
 from ackrep.scheduler.v1 import bisection_pb2, bisection_pb2_grpc, check_pb2
-from services.scheduler.bisecting import Bisecting
+from services.scheduler.bisections.bisecting import Bisecting
 from services.scheduler.domain.bisection import Bisection, Point, Probe
 from services.scheduler.domain.names import bisection_id, entity_key
 from services.scheduler.messages import timestamp

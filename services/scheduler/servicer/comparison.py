@@ -3,7 +3,6 @@
 from typing import Any
 
 from ackrep.scheduler.v1 import check_pb2, comparison_pb2, comparison_pb2_grpc
-from services.scheduler.comparing import Comparing
 from services.scheduler.domain.comparison import (
     Comparison,
     EntityChange,
@@ -11,6 +10,7 @@ from services.scheduler.domain.comparison import (
     Reading,
 )
 from services.scheduler.domain.names import run_id
+from services.scheduler.history.comparing import Comparing
 
 
 class ComparisonServicer(comparison_pb2_grpc.ComparisonServiceServicer):

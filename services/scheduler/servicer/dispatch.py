@@ -6,12 +6,12 @@ from typing import Any
 
 from ackrep.scheduler.v1 import check_pb2, dispatch_pb2, dispatch_pb2_grpc
 from services.errors import InvalidArgumentError
-from services.scheduler.dispatch import Dispatch
+from services.scheduler.checks.dispatch import Dispatch
+from services.scheduler.checks.registry import Runners
 from services.scheduler.domain.check import Runner
 from services.scheduler.domain.names import artefact_id, check_id, runner_id
+from services.scheduler.environments.promotions import Promotions
 from services.scheduler.messages import check_message, duration, lease_message, result_of
-from services.scheduler.promotions import Promotions
-from services.scheduler.registry import Runners
 from services.scheduler.settings import Settings
 
 _NEVER = datetime.fromtimestamp(0, UTC)

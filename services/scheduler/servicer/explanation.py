@@ -4,11 +4,11 @@ from typing import Any
 
 from ackrep.scheduler.v1 import explanation_pb2 as pb
 from ackrep.scheduler.v1 import explanation_pb2_grpc
+from services.scheduler.checks.explaining import Explaining
 from services.scheduler.domain.environments import EnvironmentImage
 from services.scheduler.domain.explanation import Kind, Reason, Subject
 from services.scheduler.domain.inputs import digest_of
 from services.scheduler.domain.names import check_id, image_digits
-from services.scheduler.explaining import Explaining
 from services.scheduler.messages import limits_message, timestamp
 
 

@@ -6,7 +6,7 @@ from ackrep.scheduler.v1 import check_pb2, history_pb2, history_pb2_grpc
 from services.scheduler.domain.check import Check
 from services.scheduler.domain.history import FailureGroup, Sighting, excerpt
 from services.scheduler.domain.names import entity_key, run_id
-from services.scheduler.history import Column, Retrospect
+from services.scheduler.history.retrospect import Column, Retrospect
 from services.scheduler.messages import run_message, timestamp
 
 _MOST_EXAMPLES = 100

@@ -6,10 +6,10 @@ from ackrep.scheduler.v1 import promotion_pb2, promotion_pb2_grpc
 from services.errors import InvalidArgumentError
 from services.scheduler.domain.names import environment_image, environment_name, trial_id
 from services.scheduler.domain.promotion import Findings, Promotion, Trial, hindrance
+from services.scheduler.environments.promotions import Promotions
+from services.scheduler.environments.trials import Trials, TrialSummary
 from services.scheduler.messages import timestamp
-from services.scheduler.promotions import Promotions
 from services.scheduler.servicer.comparison import comparison_message
-from services.scheduler.trials import Trials, TrialSummary
 
 
 class PromotionServicer(promotion_pb2_grpc.PromotionServiceServicer):

@@ -8,7 +8,7 @@ from ackrep.scheduler.v1 import queue_pb2, queue_pb2_grpc
 from services.scheduler.domain.names import check_id, environment_name
 from services.scheduler.domain.queue import Pause, QueueLine
 from services.scheduler.messages import check_message, timestamp
-from services.scheduler.queueing import Queueing, QueueView
+from services.scheduler.queue.queueing import Queueing, QueueView
 
 
 class QueueServicer(queue_pb2_grpc.QueueServiceServicer):

@@ -8,7 +8,10 @@ from google.api import httpbody_pb2
 
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
 from services.scheduler.app import Scheduler
-from services.scheduler.content_types import sniffed
+from services.scheduler.artefacts.content_types import sniffed
+from services.scheduler.checks.registry import Runners
+from services.scheduler.checks.selecting import NEWEST
+from services.scheduler.checks.watch import Watch
 from services.scheduler.domain.names import (
     artefact_id,
     check_id,
@@ -27,10 +30,7 @@ from services.scheduler.messages import (
     runner_message,
     verdict_of,
 )
-from services.scheduler.ports import Artefacts, Store
-from services.scheduler.registry import Runners
-from services.scheduler.selecting import NEWEST
-from services.scheduler.watch import Watch
+from services.scheduler.ports.store import Artefacts, Store
 
 
 class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):

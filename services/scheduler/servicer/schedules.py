@@ -9,7 +9,7 @@ from ackrep.scheduler.v1 import schedule_pb2, schedule_pb2_grpc
 from services.scheduler.domain.names import schedule_id
 from services.scheduler.domain.schedules import Schedule
 from services.scheduler.messages import timestamp
-from services.scheduler.scheduling import Scheduling
+from services.scheduler.schedules.scheduling import Scheduling
 
 _NEVER = datetime.fromtimestamp(0, UTC)
 

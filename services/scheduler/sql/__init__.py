@@ -1,6 +1,6 @@
 """The store over SQLAlchemy: SQLite (one machine) or PostgreSQL (many)."""
 
-from services.scheduler.ports import Announce, Store
+from services.scheduler.ports.store import Announce, Store
 from services.scheduler.sql.bisections import SqlBisections
 from services.scheduler.sql.checks import SqlChecks
 from services.scheduler.sql.database import Database

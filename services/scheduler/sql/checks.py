@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 from services.scheduler.domain.check import Artefact, Check
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.reuse import wanted_digests
-from services.scheduler.ports import Announce, Change, Transition
+from services.scheduler.ports.store import Announce, Change, Transition
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.reuse import save_ran, with_results

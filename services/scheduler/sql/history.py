@@ -17,7 +17,7 @@ from services.scheduler.domain.history import (
     Sighting,
 )
 from services.scheduler.domain.matrix import Cell
-from services.scheduler.history_ports import ImportedRun, require_same
+from services.scheduler.ports.history import ImportedRun, require_same
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.history_tables import imported_runs, outcomes

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from services.scheduler.ports import Message
+from services.scheduler.ports.store import Message
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.schema import outbox
 

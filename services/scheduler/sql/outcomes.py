@@ -7,7 +7,7 @@ from sqlalchemy import Connection, or_
 
 from services.scheduler.domain.check import Check
 from services.scheduler.domain.fingerprints import METHOD
-from services.scheduler.outcomes import outcome_of
+from services.scheduler.history.outcomes import outcome_of
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.history_tables import outcomes
 from services.scheduler.sql.rows import CHECK, checks_of

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from services.scheduler.domain.check import Check
 from services.scheduler.domain.window import QueueGroup, room
-from services.scheduler.ports import Publication
+from services.scheduler.ports.store import Publication
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.rows import CHECK, checks_of, to_micros

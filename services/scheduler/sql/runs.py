@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Connection, Row, bindparam, exists, func, ins
 
 from services.errors import NotFoundError
 from services.scheduler.domain.check import Check, Run, RunSummary, Verdict
-from services.scheduler.ports import Announce
+from services.scheduler.ports.store import Announce
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.rows import CHECK, checks_of, from_micros, present, to_micros

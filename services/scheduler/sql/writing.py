@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from services.errors import NotFoundError
-from services.scheduler.content_types import LOG as LOG_CONTENT_TYPE
+from services.scheduler.artefacts.content_types import LOG as LOG_CONTENT_TYPE
 from services.scheduler.domain.check import Check
-from services.scheduler.ports import Announce, Message
+from services.scheduler.ports.store import Announce, Message
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.environment_tables import check_inputs

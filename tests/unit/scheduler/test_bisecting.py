@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.errors import NotFoundError, PreconditionError, ResourceExhaustedError
-from services.scheduler.bells import Bell
-from services.scheduler.bisecting import Bisecting
-from services.scheduler.bisection_ports import Commit
+from services.scheduler.bisections.bisecting import Bisecting
 from services.scheduler.domain.bisection import Axis, Bisection, State
 from services.scheduler.domain.check import Check, Result, Verdict
 from services.scheduler.domain.check import State as CheckState
 from services.scheduler.domain.environments import EnvironmentImage
 from services.scheduler.domain.names import new_id
 from services.scheduler.domain.ordering import Priority
-from services.scheduler.memory import memory_store
+from services.scheduler.memory.store import memory_store
 from services.scheduler.messages import announce
+from services.scheduler.ports.bisections import Commit
+from services.scheduler.queue.bells import Bell
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GOOD, BAD = Verdict.SUCCESS, Verdict.SCRIPT_ERROR

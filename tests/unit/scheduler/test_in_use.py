@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from services.scheduler.domain.names import new_id
 from services.scheduler.domain.promotion import Promotion
-from services.scheduler.in_use import ImagesInUse
-from services.scheduler.memory_promotions import MemoryPromotions
+from services.scheduler.environments.in_use import ImagesInUse
+from services.scheduler.memory.promotions import MemoryPromotions
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64

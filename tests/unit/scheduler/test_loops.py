@@ -6,19 +6,19 @@ from functools import partial
 import pytest
 
 from services.errors import NotClaimableError, UnavailableError
-from services.scheduler.bells import Bells
 from services.scheduler.domain import machine
 from services.scheduler.domain.check import Check, State
 from services.scheduler.domain.machine import Retries
 from services.scheduler.domain.names import new_id
 from services.scheduler.domain.queue import Pause
-from services.scheduler.leases import Leases
-from services.scheduler.loops import Dispatcher, Reconciler, Relay
-from services.scheduler.memory import memory_store
-from services.scheduler.memory_broker import MemoryBroker
+from services.scheduler.memory.broker import MemoryBroker
+from services.scheduler.memory.store import memory_store
 from services.scheduler.messages import announce
-from services.scheduler.pauses import Pauses
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
+from services.scheduler.queue.bells import Bells
+from services.scheduler.queue.leases import Leases
+from services.scheduler.queue.loops import Dispatcher, Reconciler, Relay
+from services.scheduler.queue.pauses import Pauses
 
 LEASE = timedelta(seconds=10)
 

@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 
 from services.errors import ResourceExhaustedError
+from services.scheduler.checks.placing import Placing
 from services.scheduler.domain.check import Basis, Check, Verdict
 from services.scheduler.domain.ordering import UNKNOWN_SECONDS, Priority
 from services.scheduler.domain.queue import MOST_INTERACTIVE
-from services.scheduler.memory import memory_store
+from services.scheduler.memory.store import memory_store
 from services.scheduler.messages import announce
-from services.scheduler.placing import Placing
-from services.scheduler.ports import Store
+from services.scheduler.ports.store import Store
 from tests.scheduler_stores import a_check, a_killer, finished_after
 
 

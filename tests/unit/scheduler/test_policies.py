@@ -6,7 +6,7 @@ import pytest
 
 from ackrep.scheduler.v1 import check_pb2, dispatch_pb2
 from services.errors import InvalidArgumentError
-from services.scheduler.content_types import content_type_of, sniffed
+from services.scheduler.artefacts.content_types import content_type_of, sniffed
 from services.scheduler.domain.check import Limits, Runner, State, Verdict
 from services.scheduler.domain.inputs import inputs_digest, seed
 from services.scheduler.domain.listing import (

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import InvalidArgumentError
-from services.scheduler import exchange
 from services.scheduler.domain.check import Verdict
 from services.scheduler.domain.fingerprints import Failure, fingerprint
 from services.scheduler.domain.imports import ResultsFile, file_name_of, read_file
 from services.scheduler.domain.reports import read_report
+from services.scheduler.history import exchange
 from tests.results_files import (
     Entry,
     inaccurate,

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from services.errors import InvalidArgumentError, RunnerDrainedError
-from services.scheduler.bells import Bells
+from services.scheduler.checks.registry import Runners
 from services.scheduler.domain.runners import Drain
-from services.scheduler.memory import memory_store
+from services.scheduler.memory.store import memory_store
 from services.scheduler.messages import announce
-from services.scheduler.registry import Runners
+from services.scheduler.queue.bells import Bells
 from tests.scheduler_stores import NOW, a_runner
 
 

@@ -18,9 +18,9 @@ from services.scheduler.domain.check import EntityVerdict, Run, RunSummary, Verd
 from services.scheduler.domain.names import new_id
 from services.scheduler.domain.ordering import Priority
 from services.scheduler.domain.schedules import Schedule, stale, within_budget
-from services.scheduler.memory import memory_store
+from services.scheduler.memory.store import memory_store
 from services.scheduler.messages import announce
-from services.scheduler.scheduling import Firing, Scheduling
+from services.scheduler.schedules.scheduling import Firing, Scheduling
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)  # a Sunday
 HOUR = timedelta(hours=1)

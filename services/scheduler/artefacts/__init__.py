@@ -1,0 +1,1 @@
+"""Files that checks left: stored by digest, and how long they are kept."""

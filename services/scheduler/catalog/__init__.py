@@ -1,0 +1,1 @@
+"""The catalog over gRPC, as far as the scheduler asks it."""

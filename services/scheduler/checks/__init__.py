@@ -1,0 +1,1 @@
+"""Checks: created, placed in the queue, leased to runners, watched and explained."""

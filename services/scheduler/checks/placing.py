@@ -1,0 +1,115 @@
+"""Places new checks in the queue: priority, rank, and whether there is room at all."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from services.errors import ResourceExhaustedError
+from services.scheduler.domain import machine
+from services.scheduler.domain.check import Check
+from services.scheduler.domain.ordering import HISTORY, Priority, expected, ranks
+from services.scheduler.domain.queue import MOST_INTERACTIVE
+from services.scheduler.ports.store import Store
+
+_LEAST_DELAY, _LONGEST_DELAY = 5.0, 300.0
+"""Seconds after which a refused request may try again."""
+
+
+class Placing:
+    """Knows how the queue stands.
+
+    Args:
+        store: Where the checks are.
+        pool: Of runners that new checks go to.
+        limit: Beyond so many waiting checks, new ones are refused.
+    """
+
+    def __init__(self, *, store: Store, pool: str, limit: int) -> None:
+        self._store = store
+        self._pool = pool
+        self._limit = limit
+
+    async def single(self, check: Check, *, requester: str, priority: Priority | None) -> Check:
+        """Places a check that stands for itself.
+
+        Raises:
+            ResourceExhaustedError: Too many checks wait.
+        """
+        standing = await self._store.policy.standing(pool=self._pool, requester=requester)
+        self._require_room(standing.waiting + 1, expected_seconds=standing.virtual_time)
+        if priority is None:
+            crowd = standing.singles >= MOST_INTERACTIVE
+            priority = Priority.BULK if crowd else Priority.INTERACTIVE
+        cost = (await self._costs([check]))[0]
+        [rank] = ranks(
+            [cost],
+            virtual_time=standing.virtual_time,
+            behind=standing.behind,
+            flows=standing.flows or 1,
+        )
+        return dataclasses.replace(
+            check, priority=priority, rank=rank, requester=requester, expected_seconds=cost
+        )
+
+    async def of_run(
+        self, checks: Sequence[Check], *, requester: str, priority: Priority | None
+    ) -> list[Check]:
+        """Places the checks of a run, the longest first.
+
+        Raises:
+            ResourceExhaustedError: Too many checks wait.
+        """
+        standing = await self._store.policy.standing(pool=self._pool, requester=requester)
+        coming = sum(not check.finished for check in checks)
+        costs = await self._costs(checks)
+        self._require_room(standing.waiting + coming, expected_seconds=sum(costs))
+        found = ranks(
+            costs, virtual_time=standing.virtual_time, behind=0.0, flows=standing.flows + 1
+        )
+        return [
+            dataclasses.replace(
+                check,
+                priority=Priority.BULK if priority is None else priority,
+                rank=rank,
+                requester=requester,
+                expected_seconds=cost,
+            )
+            for check, rank, cost in zip(checks, found, costs, strict=True)
+        ]
+
+    async def quarantined(self, checks: Sequence[Check]) -> list[Check]:
+        """Ends those checks whose inputs have cost every runner its life that tried them.
+
+        They would only kill further ones. A replay, or force, tries them again.
+        """
+        doubtful = {
+            check.inputs_digest
+            for check in checks
+            if not check.finished and not (check.basis is not None and check.basis.forced)
+        }
+        killers = await self._store.dead_letters.killers(doubtful) if doubtful else {}
+        return [
+            machine.given_up(
+                check,
+                message=f"quarantined: checks/{killer.id} of the same inputs lost its runner "
+                f"{len(killer.failed_attempts)} times; replay it when the cause is gone",
+                now=check.create_time,
+            )
+            if (killer := killers.get(check.inputs_digest)) is not None
+            else check
+            for check in checks
+        ]
+
+    async def _costs(self, checks: Sequence[Check]) -> list[float]:
+        entities = [check.entity for check in checks]
+        times = await self._store.policy.run_times(set(entities), limit=HISTORY)
+        return expected(times, entities)
+
+    def _require_room(self, waiting: int, *, expected_seconds: float) -> None:
+        if waiting <= self._limit:
+            return
+        delay = min(max(expected_seconds, _LEAST_DELAY), _LONGEST_DELAY)
+        raise ResourceExhaustedError(
+            f"{waiting} checks would wait, at most {self._limit} may; try again in {delay:.0f} s",
+            retry_seconds=f"{delay:.0f}",
+            limit=str(self._limit),
+        )

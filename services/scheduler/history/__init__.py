@@ -1,0 +1,1 @@
+"""What was: groups of failures, comparisons of runs, the 2022 format of results."""

@@ -1,0 +1,42 @@
+"""Comparing two runs."""
+
+from services.scheduler.domain.check import Check
+from services.scheduler.domain.comparison import Comparison, Reading, compare
+from services.scheduler.domain.listing import CheckFilter
+from services.scheduler.history.readings import reading_of
+from services.scheduler.ports.store import Store
+
+_PAGE = 200
+"""Checks that are read at once, each with its numbers."""
+
+
+class Comparing:
+    """Use cases of `ComparisonService`."""
+
+    def __init__(self, *, store: Store) -> None:
+        self._store = store
+
+    async def compare(self, *, base: str, other: str) -> Comparison:
+        """Compares two runs (ids).
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        return compare(await self.readings(base), await self.readings(other))
+
+    async def readings(self, run: str) -> list[Reading]:
+        """How each entity of a run (id) fared, oldest check first.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        await self._store.runs.get(run)
+        found: list[Reading] = []
+        before = ""
+        while page := await self._page(run, before=before):
+            found += map(reading_of, page)
+            before = page[-1].id
+        return found[::-1]
+
+    async def _page(self, run: str, *, before: str) -> list[Check]:
+        return await self._store.checks.list_page(CheckFilter(run=run), limit=_PAGE, before=before)

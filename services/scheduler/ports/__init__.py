@@ -1,0 +1,1 @@
+"""What the scheduler needs of the world, by what it is for."""

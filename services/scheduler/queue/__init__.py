@@ -1,0 +1,1 @@
+"""The queue: what wakes the loops, what JetStream carries, what holds it up."""
