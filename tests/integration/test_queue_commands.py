@@ -148,6 +148,7 @@ def test_a_full_queue_refuses(project: Project) -> None:
 
 def test_a_drained_runner(running: Project) -> None:
     """The table says so and why; nothing starts until it is resumed."""
+    eventually(lambda: lines(running, "runners"), what="the runner has registered")
     [runner] = lines(running, "runners")
     name = runner["name"].removeprefix("runners/")
     lines(running, "runners", "drain", name, "--reason", "noise")
@@ -158,7 +159,8 @@ def test_a_drained_runner(running: Project) -> None:
     assert "process" in shown
     lines(running, "runners", "resume", runner["name"])
     assert ["success"] == [one["verdict"] for one in ended(check)]
-    assert "ready" in running.run("runners").stdout
+    # Its next heartbeat says that it takes checks again.
+    eventually(lambda: "ready" in running.run("runners").stdout, what="the runner is ready")
     unknown = running.run("runners", "drain", "nobody")
     assert 64 == unknown.returncode
     assert "runners/nobody was ever heard of" in unknown.stderr
