@@ -81,10 +81,12 @@ class Environments:
             )
         near = difflib.get_close_matches(wanted, names, n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
+        said = f"the environment {wanted!r} is not defined here{hint} Known: {', '.join(names)}"
+        if not wanted.isidentifier():  # no file can be called like that
+            return said
         return (
-            f"the environment {wanted!r} is not defined here{hint} Known: {', '.join(names)}. "
-            f"To serve it, add {wanted}.toml with its Dockerfile and requirements to {places}, or "
-            f"add {wanted!r} to the aliases of one that has the same packages"
+            f"{said}. To serve it, add {wanted}.toml with its Dockerfile and requirements to "
+            f"{places}, or add {wanted!r} to the aliases of one that has the same packages"
         )
 
     def _definition(self, path: Path) -> Definition:

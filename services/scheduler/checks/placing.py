@@ -35,11 +35,11 @@ class Placing:
             ResourceExhaustedError: Too many checks wait.
         """
         standing = await self._store.policy.standing(pool=self._pool, requester=requester)
-        self._require_room(standing.waiting + 1, expected_seconds=standing.virtual_time)
         if priority is None:
             crowd = standing.singles >= MOST_INTERACTIVE
             priority = Priority.BULK if crowd else Priority.INTERACTIVE
         cost = (await self._costs([check]))[0]
+        self._require_room(standing.waiting + 1, expected_seconds=cost)
         [rank] = ranks(
             [cost],
             virtual_time=standing.virtual_time,

@@ -5,7 +5,6 @@ environment. At its first one the entity was a success, at its last one it is no
 from results that are stored anyway, cost nothing and narrow the search.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,11 +76,6 @@ def suspects(findings: Mapping[int, Finding]) -> range:
     """The states of which one broke it: a single one where those before it could be tried."""
     found = bracket(findings)
     return range(found.good + 1, found.bad + 1)
-
-
-def most_probes(states: int) -> int:
-    """How many checks one axis takes at most, where every state can be tried: ceil(log2 n)."""
-    return max(0, math.ceil(math.log2(max(1, states - 1))))
 
 
 class State(IntEnum):

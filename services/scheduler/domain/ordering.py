@@ -74,8 +74,3 @@ def ranks(costs: Sequence[float], *, virtual_time: float, behind: float, flows: 
     found = np.empty(len(seconds))
     found[order] = starts
     return [float(rank) for rank in found]
-
-
-def ends(rank: float, cost: float, *, flows: int) -> float:
-    """Rank at which a check ends: where the next one of its flow begins."""
-    return rank + cost * max(1, flows)
