@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ackrep.catalog.v1 import catalog_pb2
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
+from gateway.access.viewers import viewer_of
 from gateway.context import context_of
 from gateway.failures import HttpError
 from gateway.forms import read_form
@@ -32,7 +33,7 @@ async def check(request: Request) -> Response:
     """One check: where it stands or what came out, with log and plots."""
     context = context_of(request)
     name = f"checks/{request.path_params['id']}"
-    shows_errors = context.settings.shows_errors
+    shows_errors = viewer_of(request).sees_errors
     found = await _get(context.upstream, name)
     transcript, entity = await asyncio.gather(
         _transcript(context.upstream, found, hidden=_hides(found, shows_errors=shows_errors)),
@@ -53,7 +54,7 @@ async def check(request: Request) -> Response:
         check=found,
         entity=entity,
         hidden=hidden,
-        debug=context.settings.shows_errors,
+        debug=shows_errors,
         transcript=transcript,
         frames=tracebacks.parse(found.result.traceback),
         phases=tracebacks.timeline(found.result.phases if done else transcript.phases),
@@ -107,7 +108,7 @@ async def check_log(request: Request) -> Response:
     context = context_of(request)
     name = f"checks/{request.path_params['id']}"
     found = await _get(context.upstream, name)
-    if _hides(found, shows_errors=context.settings.shows_errors):
+    if _hides(found, shows_errors=viewer_of(request).sees_errors):
         raise HttpError(
             403,
             "the log of a check without a result is shown only with ACKREP_GATEWAY_DEBUG=1",

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from gateway.access.viewers import viewer_of
 from gateway.context import context_of
-from gateway.pages import addresses, formats, prose, words
+from gateway.pages import addresses, formats, negotiation, prose, words
 from gateway.pages.moments import Moment
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -64,8 +66,9 @@ def page(
     *,
     status: int = 200,
     moment: Moment | None = None,
+    data: Mapping[str, Any] | None = None,
     **values: Any,
-) -> HTMLResponse:
+) -> Response:
     """Renders a page. Pages show what is now, so no cache keeps them.
 
     Args:
@@ -73,21 +76,26 @@ def page(
         template: Name of the template.
         status: HTTP status.
         moment: The revision that the page shows; its links keep it.
+        data: The same for programs that ask for JSON: messages, records, and what JSON has.
         values: What the template shows.
     """
     request.scope.setdefault("route_name", template)
+    if data is not None and negotiation.wants_json(request):
+        return negotiation.json_response(data, status=status)
     html = (
         environment()
         .get_template(template)
         .render(
             path=request.url.path,
             settings=context_of(request).settings,
+            viewer=viewer_of(request),
             moment=moment,
             revision_name=moment.name if moment else "",
             **values,
         )
     )
-    return HTMLResponse(html, status_code=status, headers={"cache-control": "no-store"})
+    headers = {"cache-control": "no-store", "vary": "Accept"}
+    return HTMLResponse(html, status_code=status, headers=headers)
 
 
 def see_other(address: str) -> Response:
