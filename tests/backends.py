@@ -5,11 +5,11 @@ import os
 import tarfile
 from collections.abc import Mapping
 
+from services.plans import Folder, plan_of
 from services.runner.engine.containers import Bounds
 from services.runner.environments import Environments
 from services.runner.ports import Backend, Workplace
 from services.runner.sessions.outcome import Event, LogEvent, Outcome, ResultEvent
-from services.runner.sessions.plan import Folder, plan_of
 from services.runner.sessions.session import Limits, Tree
 from services.runner.workplaces.containers import ContainerBackend
 from tests.engine import engine_or_reason

@@ -13,12 +13,12 @@ from services.errors import (
     StaleAttemptError,
     UnavailableError,
 )
+from services.plans import Plan
 from services.runner.domain.attempts import Answers, Assignment, Directive, Report
 from services.runner.domain.environments import Definition
 from services.runner.domain.workplaces import WorkplaceInfo
 from services.runner.ports import ClosureFolder, Progress, Registration, TreePart
 from services.runner.sessions.outcome import Event, Outcome, ResultEvent, Verdict
-from services.runner.sessions.plan import Plan
 from services.runner.sessions.session import Limits, SessionBrokenError, Tree
 
 Script = Callable[[Plan, Sequence[Tree]], Sequence[Event]]

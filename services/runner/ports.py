@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Protocol
 
+from services.plans import Plan
 from services.runner.domain.attempts import Answers, Assignment, Report
 from services.runner.domain.environments import Definition
 from services.runner.domain.images import Image, Published, Release, Shown
 from services.runner.domain.workplaces import WorkplaceInfo
 from services.runner.sessions.outcome import Event
-from services.runner.sessions.plan import Plan
 from services.runner.sessions.session import Limits, Tree
 
 Progress = Callable[[str, float | None], None]

@@ -21,6 +21,7 @@ from services.errors import (
     StaleAttemptError,
     UnavailableError,
 )
+from services.plans import Folder, Plan, PlanError, plan_of
 from services.runner.checks.audit import Audit, Sample
 from services.runner.checks.events import Recorder
 from services.runner.checks.patience import patiently
@@ -41,7 +42,6 @@ from services.runner.sessions.outcome import (
     ResultEvent,
     Verdict,
 )
-from services.runner.sessions.plan import Folder, Plan, PlanError, plan_of
 from services.runner.sessions.session import SessionBrokenError, Tree
 from services.runner.workplaces.pool import Pool
 

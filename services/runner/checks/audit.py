@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.errors import Error
+from services.plans import Plan
 from services.runner.domain.environments import Definition
 from services.runner.ports import Backend
 from services.runner.sessions.outcome import FileEvent, Number, Outcome, ResultEvent, Verdict
-from services.runner.sessions.plan import Plan
 from services.runner.sessions.session import Limits, SessionBrokenError, Tree
 from services.runner.workplaces.pool import Pool
 

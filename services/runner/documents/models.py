@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.errors import NotCheckableError, PreconditionError
+from services.plans import Folder, parameters_plan, plan_of
 from services.runner.checks.trees import TreeCache
 from services.runner.documents import sources
 from services.runner.documents.pages import Facts
@@ -13,7 +14,6 @@ from services.runner.documents.ports import Listener, Member
 from services.runner.documents.workshop import RUN_LIMITS, Done, Workshop
 from services.runner.ports import ClosureFolder, Repository
 from services.runner.sessions.outcome import Description
-from services.runner.sessions.plan import Folder, parameters_plan, plan_of
 from services.runner.sessions.session import Tree
 
 _TABLE: Final = "_results/parameters.tex"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.errors import NotFoundError, PreconditionError, ResourceExhaustedError
+from services.plans import document_plan
 from services.runner.documents import pages, sources
 from services.runner.documents.models import Closure, Findings, Models, path_of_table
 from services.runner.documents.pages import Part
@@ -24,7 +25,6 @@ from services.runner.documents.workshop import (
     Workshop,
 )
 from services.runner.sessions.outcome import Outcome
-from services.runner.sessions.plan import document_plan
 from services.runner.sessions.session import Limits, Tree
 
 _FOLDER: Final = "document"

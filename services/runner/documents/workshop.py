@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from services.errors import UnavailableError
+from services.plans import Plan
 from services.runner.domain.environments import Definition
 from services.runner.environments import Environments
 from services.runner.ports import Progress
 from services.runner.sessions.outcome import FileEvent, Outcome, ResultEvent, Verdict
-from services.runner.sessions.plan import Plan
 from services.runner.sessions.session import Limits, SessionBrokenError, Tree
 from services.runner.workplaces.pool import Pool
 

@@ -29,6 +29,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Final, Protocol, Self
 
+from services.plans import Plan
 from services.runner.sessions import bundle
 from services.runner.sessions.frames import PART, Decoder, FrameError, encode
 from services.runner.sessions.outcome import (
@@ -41,7 +42,6 @@ from services.runner.sessions.outcome import (
     outcome_of,
     storable,
 )
-from services.runner.sessions.plan import Plan
 
 READ_BYTES: Final = 256 * 1024
 """How much is asked of the channel at once."""

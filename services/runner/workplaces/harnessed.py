@@ -4,10 +4,10 @@ import platform
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
+from services.plans import Plan
 from services.runner.domain.environments import Definition
 from services.runner.domain.workplaces import WorkplaceInfo
 from services.runner.sessions.outcome import Cleanliness, Event, Outcome, ResultEvent, Verdict
-from services.runner.sessions.plan import Plan
 from services.runner.sessions.session import (
     HarnessConfig,
     HarnessSession,

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.plans import Folder, Plan, plan_of
 from services.runner.sessions import bundle
 from services.runner.sessions.outcome import (
     FileEvent,
@@ -19,7 +20,6 @@ from services.runner.sessions.outcome import (
     PhaseEvent,
     ResultEvent,
 )
-from services.runner.sessions.plan import Folder, Plan, plan_of
 from services.runner.sessions.session import HarnessConfig, HarnessSession, Limits, Tree
 
 EVALUATE = """

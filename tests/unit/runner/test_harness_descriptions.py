@@ -6,8 +6,8 @@ import textwrap
 import numpy as np
 import pytest
 
+from services.plans import Folder, document_plan, parameters_plan, plan_of
 from services.runner.sessions.outcome import OutcomeError, Verdict, outcome_of
-from services.runner.sessions.plan import Folder, document_plan, parameters_plan, plan_of
 from services.runner.sessions.session import Limits
 from tests.document_builders import MODEL, PARAMETERS
 from tests.requirements import need

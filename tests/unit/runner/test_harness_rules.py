@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping
 
+from services.plans import Folder, plan_of
 from services.runner.sessions.outcome import Verdict
-from services.runner.sessions.plan import Folder, plan_of
 from tests.requirements import need
 from tests.unit.runner.harness_process import check, harness, model, tree
 

@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from services.errors import NotCheckableError
-from services.runner.sessions.plan import DATA_ROOT, RUNTIME, Folder, Rule, plan_of
+from services.plans import DATA_ROOT, RUNTIME, Folder, Rule, plan_of
 
 
 def folder(key: str, kind: str, *files: str, **metadata: object) -> Folder:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from services.plans import Folder, Plan, plan_of
 from services.runner.checks.audit import Audit, Sample, differences
 from services.runner.domain.pools import PoolPolicy
 from services.runner.memory import MemoryBackend
 from services.runner.sessions.outcome import Event, Number, Outcome, ResultEvent, Verdict
-from services.runner.sessions.plan import Folder, Plan, plan_of
 from services.runner.sessions.session import Limits, Tree
 from services.runner.workplaces.pool import Pool
 from tests.runner_builders import definition, until

@@ -10,6 +10,7 @@ from typing import Any
 
 from ackrep.scheduler.v1 import check_pb2
 from services.errors import ArtefactMissingError, EnvironmentUnavailableError
+from services.plans import Plan
 from services.runner.domain.attempts import Assignment, Directive, Report
 from services.runner.sessions.outcome import (
     Event,
@@ -20,7 +21,6 @@ from services.runner.sessions.outcome import (
     ResultEvent,
     Verdict,
 )
-from services.runner.sessions.plan import Plan
 from services.runner.sessions.session import Tree
 from tests.runner_builders import assignment, small_runner, until, write_definition
 

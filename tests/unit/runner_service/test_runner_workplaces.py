@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from services.plans import Folder, plan_of
 from services.runner.domain.workplaces import WorkplaceInfo
 from services.runner.sessions.outcome import Event, ResultEvent, Verdict
-from services.runner.sessions.plan import Folder, plan_of
 from services.runner.sessions.session import Limits, SessionBrokenError
 from services.runner.workplaces.harnessed import HarnessWorkplace
 
