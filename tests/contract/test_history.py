@@ -117,6 +117,30 @@ async def test_first_seen(kept: Kept) -> None:
     assert await kept.history.first_seen([]) == {}
 
 
+async def test_one_cause_in_all_runs(kept: Kept) -> None:
+    """Every check that ever failed so: how many, which entities, from when to when, which runs."""
+    start = NOW.replace(microsecond=0)
+    for number in range(3):
+        entries = [script_error("BBBBB"), script_error("AAAAA")][number % 2 :]
+        await kept.imported(
+            *results_file(start + timedelta(minutes=number), [Entry("CCCCC"), *entries])
+        )
+    await kept.checked("DDDDD", Verdict.SCRIPT_ERROR, message="KeyError: 'another cause'")
+    runs = await kept.history.runs_between(start, start + timedelta(hours=1), limit=9)
+    causes = await kept.history.causes(runs)
+    (fingerprint, _) = next(iter(set(causes.values())))
+
+    assert {fingerprint} == {one for one, _ in causes.values()}
+    assert 5 == len(causes)
+    found = await kept.history.cause(fingerprint, runs=2)
+    assert found is not None
+    assert (5, ("AAAAA", "BBBBB")) == (found.count, found.entities)
+    assert ((runs[0], 2), (runs[1], 1)) == found.runs
+    assert (runs[2], runs[0]) == (found.first_seen.run, found.last_seen.run)
+    assert await kept.history.cause("0" * 32, runs=2) is None
+    assert {} == await kept.history.causes([])
+
+
 async def test_an_entity_that_passed_and_fails(kept: Kept) -> None:
     """Passed last, failing since; what says nothing about the entity is passed over."""
     nothing = await kept.history.entity("AAAAA")

@@ -93,6 +93,10 @@ class NumberChange:
     """Largest difference of an element as a part of the larger of the two; None as above."""
     message: str = ""
     """What else differs."""
+    base: float | None = None
+    """The element that differs most (absolutely), in the earlier run; None as above."""
+    other: float | None = None
+    """The same element in the later run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +211,11 @@ def compare_numbers(name: str, base: Numbers, other: Numbers) -> NumberChange | 
         (float(old), float(new))
         for old, new in zip(earlier[differ & ~lost], later[differ & ~lost], strict=True)
     ]
+    most = max(pairs, key=lambda pair: abs(pair[1] - pair[0]), default=(None, None))
     return NumberChange(
         name=name,
+        base=most[0],
+        other=most[1],
         absolute=max((abs(new - old) for old, new in pairs), default=None),
         relative=max((_relative(old, new) for old, new in pairs), default=None),
         message=f"{int(lost.sum())} of {len(earlier)} are NaN on one side" if lost.any() else "",

@@ -77,6 +77,20 @@ class FailureGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cause:
+    """All checks that ever failed by one cause."""
+
+    first_seen: Sighting
+    last_seen: Sighting
+    count: int
+    """Number of failed checks."""
+    entities: tuple[str, ...]
+    """Keys, in order."""
+    runs: tuple[tuple[str, int], ...]
+    """The newest runs with the number of their checks that failed so, newest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EntityHistory:
     """How an entity fared."""
 

@@ -80,6 +80,11 @@ def bisection_id(name: str) -> str:
     return _id(name, "bisections", _HEX)
 
 
+def failure_group_id(name: str) -> str:
+    """Reads `failureGroups/{fingerprint}`."""
+    return _id(name, "failureGroups", _HEX)
+
+
 def image_digits(name: str) -> str:
     """Reads `environmentImages/{hex}`."""
     return _id(name, "environmentImages", _SHA256)

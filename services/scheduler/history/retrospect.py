@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.errors import InvalidArgumentError, NotFoundError, PreconditionError
 from services.scheduler.domain.check import Check, RunSummary
-from services.scheduler.domain.history import EntityHistory, FailureGroup, Sighting, grouped
+from services.scheduler.domain.history import Cause, EntityHistory, FailureGroup, Sighting, grouped
 from services.scheduler.domain.imports import read_file
 from services.scheduler.domain.listing import (
     LARGEST_PAGE,
@@ -34,6 +34,7 @@ from services.scheduler.ports.store import Artefacts, Store
 _BATCH = 200
 """Outcomes that one transaction makes anew."""
 _ALL = 1_000_000
+_RUNS_OF_CAUSE = 200
 _TIMES = {
     "%Y-%m-%dT%H:%M:%S": timedelta(seconds=1),
     "%Y-%m-%dT%H:%M": timedelta(minutes=1),
@@ -60,6 +61,8 @@ class Matrix:
     columns: Sequence[Column]
     rows: Sequence[Row]
     next_token: str
+    causes: Mapping[str, tuple[str, str]]
+    """Fingerprint and title of each failed check (id) of the runs."""
 
 
 class Retrospect:
@@ -88,6 +91,20 @@ class Retrospect:
         failures = await self._history.failures(run)
         causes = sorted({failure.outcome.fingerprint for failure in failures})
         return grouped(failures, await self._history.first_seen(causes))
+
+    async def cause(self, fingerprint: str) -> tuple[Cause, Check]:
+        """Says which checks ever failed by a cause, and gives the newest in full.
+
+        Raises:
+            NotFoundError: Nothing ever failed so.
+        """
+        found = await self._history.cause(fingerprint, runs=_RUNS_OF_CAUSE)
+        if found is None:
+            raise NotFoundError(
+                f"nothing ever failed by failureGroups/{fingerprint}",
+                name=f"failureGroups/{fingerprint}",
+            )
+        return found, await self._store.checks.get(found.last_seen.check)
 
     async def examples(self, groups: Sequence[FailureGroup]) -> list[Check]:
         """Gets the example of each group, in full."""
@@ -147,10 +164,12 @@ class Retrospect:
         keys = await self._history.keys(ids, entities=entities, after=after, limit=limit + 1)
         page, more = keys[:limit], len(keys) > limit
         cells = await self._history.cells(ids, entities=page)
+        causes = await self._history.causes(ids)
         last = f"{max(ids, default='')} {page[-1]}" if more else ""
         return Matrix(
             columns=await self._columns(summaries),
             rows=rows(cells, runs=ids),
+            causes=causes,
             next_token=page_token(last, query=query) if more else "",
         )
 

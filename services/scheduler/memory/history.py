@@ -1,11 +1,12 @@
 """History in memory, over the ports of any store: for tests, and to show what it means."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
 from services.scheduler.domain.check import Check, Run, State, Verdict
 from services.scheduler.domain.fingerprints import FAILURES
-from services.scheduler.domain.history import FAILING, TELLING, EntityHistory, Sighting
+from services.scheduler.domain.history import FAILING, TELLING, Cause, EntityHistory, Sighting
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.matrix import Cell
 from services.scheduler.history.outcomes import outcome_of
@@ -39,6 +40,33 @@ class MemoryHistory:
             one.outcome.fingerprint: one
             for one in await self._finished(CheckFilter())  # newest first: the oldest stays
             if one.outcome.fingerprint in fingerprints
+        }
+
+    async def cause(self, fingerprint: str, *, runs: int) -> Cause | None:
+        found = [
+            one
+            for one in await self._finished(CheckFilter())
+            if one.outcome.fingerprint == fingerprint
+        ]
+        if not found:
+            return None
+        wanted = {one.check for one in found}
+        summaries = await self._store.runs.list_page(limit=_ALL, before="")
+        members = await self._members([summary.run.id for summary in summaries])
+        counts = Counter(run for run, check in members if check.id in wanted)
+        return Cause(
+            first_seen=found[-1],
+            last_seen=found[0],
+            count=len(found),
+            entities=tuple(sorted({one.entity for one in found})),
+            runs=tuple(sorted(counts.items(), reverse=True)[:runs]),
+        )
+
+    async def causes(self, runs: Sequence[str]) -> dict[str, tuple[str, str]]:
+        return {
+            one.check: (one.outcome.fingerprint, one.outcome.title)
+            for run in runs
+            for one in await self.failures(run)
         }
 
     async def entity(self, entity: str) -> EntityHistory:

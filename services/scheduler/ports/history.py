@@ -7,7 +7,7 @@ from typing import Protocol
 
 from services.errors import PreconditionError
 from services.scheduler.domain.check import Check, Run
-from services.scheduler.domain.history import EntityHistory, Sighting
+from services.scheduler.domain.history import Cause, EntityHistory, Sighting
 from services.scheduler.domain.matrix import Cell
 
 
@@ -36,6 +36,9 @@ class History(Protocol):
     async def first_seen(self, fingerprints: Sequence[str]) -> dict[str, Sighting]:
         """Finds the first check ever with each of these fingerprints."""
 
+    async def cause(self, fingerprint: str, *, runs: int) -> Cause | None:
+        """Looks at all checks that failed by a cause, in at most `runs` runs; None if none did."""
+
     async def entity(self, entity: str) -> EntityHistory:
         """Looks at all finished checks of an entity; there may be none."""
 
@@ -52,6 +55,9 @@ class History(Protocol):
 
     async def cells(self, runs: Sequence[str], *, entities: Sequence[str]) -> list[Cell]:
         """Lists the checks of runs for these entities, all of them where none are given."""
+
+    async def causes(self, runs: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Gives fingerprint and title of each failed check (id) of runs."""
 
     async def runs_between(self, start: datetime, end: datetime, *, limit: int) -> list[str]:
         """Lists the ids of runs created at `start` or later, before `end`, newest first."""

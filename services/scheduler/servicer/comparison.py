@@ -72,4 +72,6 @@ def _number(change: NumberChange) -> comparison_pb2.NumberChange:
         absolute=change.absolute,
         relative=change.relative,
         message=change.message,
+        base=change.base,
+        other=change.other,
     )

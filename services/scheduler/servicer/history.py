@@ -5,7 +5,7 @@ from typing import Any
 from ackrep.scheduler.v1 import check_pb2, history_pb2, history_pb2_grpc
 from services.scheduler.domain.check import Check
 from services.scheduler.domain.history import FailureGroup, Sighting, excerpt
-from services.scheduler.domain.names import entity_key, run_id
+from services.scheduler.domain.names import entity_key, failure_group_id, run_id
 from services.scheduler.history.retrospect import Column, Retrospect
 from services.scheduler.messages import run_message, timestamp
 
@@ -30,6 +30,28 @@ class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
                 _group_message(group, excerpts.get(group.example.check, "")) for group in groups
             ],
             failure_count=sum(len(group.members) for group in groups),
+        )
+
+    async def GetFailureGroup(
+        self, request: history_pb2.GetFailureGroupRequest, context: Any
+    ) -> history_pb2.FailureGroup:
+        fingerprint = failure_group_id(request.name)
+        found, example = await self._retrospect.cause(fingerprint)
+        last = found.last_seen
+        return history_pb2.FailureGroup(
+            name=request.name,
+            fingerprint=fingerprint,
+            title=last.outcome.title,
+            verdict=check_pb2.Verdict.ValueType(last.verdict.value),
+            count=found.count,
+            entities=[f"entities/{key}" for key in found.entities],
+            example=f"checks/{last.check}",
+            excerpt=_excerpt(example),
+            first_seen=_sighting_message(found.first_seen),
+            last_seen=_sighting_message(last),
+            runs=[
+                history_pb2.CauseInRun(run=f"runs/{run}", count=count) for run, count in found.runs
+            ],
         )
 
     async def GetEntityHistory(
@@ -65,6 +87,9 @@ class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
             size=request.page_size,
             token=request.page_token,
         )
+        causes = sorted(dict(matrix.causes.values()).items())
+        numbers = {fingerprint: number for number, (fingerprint, _) in enumerate(causes, 1)}
+        cause_of = {check: numbers[cause] for check, (cause, _) in matrix.causes.items()}
         return history_pb2.VerdictMatrix(
             columns=map(_column_message, matrix.columns),
             rows=[
@@ -75,6 +100,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
                             column=column,
                             verdict=check_pb2.Verdict.ValueType(cell.verdict or 0),
                             check=f"checks/{cell.check}",
+                            cause=cause_of.get(cell.check, 0),
                         )
                         for column, cell in row.cells
                     ],
@@ -82,6 +108,10 @@ class HistoryServicer(history_pb2_grpc.HistoryServiceServicer):
                 for row in matrix.rows
             ],
             next_page_token=matrix.next_token,
+            causes=[
+                history_pb2.MatrixCause(fingerprint=fingerprint, title=title)
+                for fingerprint, title in causes
+            ],
         )
 
     async def FindRuns(
@@ -110,6 +140,7 @@ def _excerpt(check: Check) -> str:
 
 def _group_message(group: FailureGroup, example: str) -> history_pb2.FailureGroup:
     return history_pb2.FailureGroup(
+        name=f"failureGroups/{group.fingerprint}",
         fingerprint=group.fingerprint,
         title=group.title,
         verdict=check_pb2.Verdict.ValueType(group.verdict.value),

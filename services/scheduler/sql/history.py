@@ -12,6 +12,7 @@ from services.scheduler.domain.fingerprints import FAILURES
 from services.scheduler.domain.history import (
     FAILING,
     TELLING,
+    Cause,
     EntityHistory,
     Outcome,
     Sighting,
@@ -62,6 +63,27 @@ _FIRST_SEEN = _SIGHTING.where(
         .where(_o.fingerprint.in_(bindparam("wanted", expanding=True)))
         .group_by(_o.fingerprint)
     )
+)
+_OF_CAUSE = _SIGHTING.where(_o.fingerprint == bindparam("wanted"))
+_ENTITIES_OF_CAUSE = (
+    select(_c.entity, func.count())
+    .join_from(outcomes, schema.checks, _c.id == _o.check_id)
+    .where(_o.fingerprint == bindparam("wanted"))
+    .group_by(_c.entity)
+    .order_by(_c.entity)
+)
+_RUNS_OF_CAUSE = (
+    select(_m.run_id, func.count())
+    .join_from(outcomes, schema.run_checks, _m.check_id == _o.check_id)
+    .where(_o.fingerprint == bindparam("wanted"))
+    .group_by(_m.run_id)
+    .order_by(_m.run_id.desc())
+    .limit(bindparam("limit"))
+)
+_CAUSES = (
+    select(_o.check_id, _o.fingerprint, _o.title)
+    .join_from(schema.run_checks, outcomes, _m.check_id == _o.check_id)
+    .where(_m.run_id.in_(bindparam("wanted", expanding=True)), _o.fingerprint != "")
 )
 _OF_ENTITY = _SIGHTING.where(_c.entity == bindparam("wanted"))
 _TELLING = _OF_ENTITY.where(
@@ -129,6 +151,33 @@ class SqlHistory:
     async def first_seen(self, fingerprints: Sequence[str]) -> dict[str, Sighting]:
         found = await self._sightings(_FIRST_SEEN, wanted=list(fingerprints))
         return {sighting.outcome.fingerprint: sighting for sighting in found}
+
+    async def cause(self, fingerprint: str, *, runs: int) -> Cause | None:
+        def read(connection: Connection) -> Cause | None:
+            asked = {"wanted": fingerprint}
+            first = connection.execute(_OF_CAUSE.order_by(_o.check_id).limit(1), asked).first()
+            last = connection.execute(_OF_CAUSE.order_by(_o.check_id.desc()).limit(1), asked)
+            if first is None:
+                return None
+            entities = connection.execute(_ENTITIES_OF_CAUSE, asked).all()
+            found = connection.execute(_RUNS_OF_CAUSE, {**asked, "limit": runs})
+            return Cause(
+                first_seen=_sighting(first),
+                last_seen=_sighting(last.one()),
+                count=sum(count for _, count in entities),
+                entities=tuple(key for key, _ in entities),
+                runs=tuple((run, count) for run, count in found),
+            )
+
+        return await self._database.read(read)
+
+    async def causes(self, runs: Sequence[str]) -> dict[str, tuple[str, str]]:
+        return await self._database.read(
+            lambda connection: {
+                check: (fingerprint, title)
+                for check, fingerprint, title in connection.execute(_CAUSES, {"wanted": list(runs)})
+            }
+        )
 
     async def entity(self, entity: str) -> EntityHistory:
         def read(connection: Connection) -> EntityHistory:

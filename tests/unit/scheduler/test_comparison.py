@@ -168,29 +168,36 @@ def array(*values: float, dtype: str = "float64", digest: str = "") -> Numbers:
     return Numbers(values=values, shape=(len(values),), dtype=dtype, digest=digest)
 
 
+def changed(
+    base: float, other: float, *, absolute: float, relative: float, message: str = ""
+) -> NumberChange:
+    """A difference, with the element that differs most."""
+    return NumberChange(
+        name="x", absolute=absolute, relative=relative, message=message, base=base, other=other
+    )
+
+
 @pytest.mark.parametrize(
     ("base", "other", "change"),
     [
         (array(1.0, math.nan), array(1.0, math.nan), None),
         (array(math.inf, -0.0), array(math.inf, 0.0), None),
-        (array(1.0, 2.0), array(1.5, 4.0), NumberChange(name="x", absolute=2.0, relative=0.5)),
-        (array(0.0), array(1e-300), NumberChange(name="x", absolute=1e-300, relative=1.0)),
+        (array(1.0, 2.0), array(1.5, 4.0), changed(2.0, 4.0, absolute=2.0, relative=0.5)),
+        (array(0.0), array(1e-300), changed(0.0, 1e-300, absolute=1e-300, relative=1.0)),
         (
             array(1.0),
             array(math.inf),
-            NumberChange(name="x", absolute=math.inf, relative=math.inf),
+            changed(1.0, math.inf, absolute=math.inf, relative=math.inf),
         ),
         (
             array(-1.7e308),
             array(1.7e308),
-            NumberChange(name="x", absolute=math.inf, relative=2.0),
+            changed(-1.7e308, 1.7e308, absolute=math.inf, relative=2.0),
         ),
         (
             array(1.0, 2.0, 4.0),
             array(1.0, math.nan, 3.0),
-            NumberChange(
-                name="x", absolute=1.0, relative=0.25, message="1 of 3 are NaN on one side"
-            ),
+            changed(4.0, 3.0, absolute=1.0, relative=0.25, message="1 of 3 are NaN on one side"),
         ),
         (array(1.0), array(1.0, 2.0), NumberChange(name="x", message="shape 1 became 2")),
         (

@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ackrep/scheduler/v1/comparison.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"=\n\x12\x43ompareRunsRequest\x12\x12\n\x04\x62\x61se\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05other\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x92\x01\n\rRunComparison\x12\x0c\n\x04\x62\x61se\x18\x01 \x01(\t\x12\r\n\x05other\x18\x02 \x01(\t\x12\x32\n\x07\x63hanges\x18\x03 \x03(\x0b\x32!.ackrep.scheduler.v1.EntityChange\x12\x30\n\x06\x63ounts\x18\x04 \x03(\x0b\x32 .ackrep.scheduler.v1.ChangeCount\"K\n\x0b\x43hangeCount\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.ackrep.scheduler.v1.ChangeKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\xe1\x02\n\x0c\x45ntityChange\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.ackrep.scheduler.v1.ChangeKind\x12\x32\n\x0c\x62\x61se_verdict\x18\x03 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\x33\n\rother_verdict\x18\x04 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\x12\n\nbase_check\x18\x05 \x01(\t\x12\x13\n\x0bother_check\x18\x06 \x01(\t\x12\x14\n\x0c\x62\x61se_seconds\x18\x07 \x01(\x01\x12\x15\n\rother_seconds\x18\x08 \x01(\x01\x12\x0e\n\x06slower\x18\t \x01(\x08\x12\x32\n\x07numbers\x18\n \x03(\x0b\x32!.ackrep.scheduler.v1.NumberChange\x12\x0f\n\x07message\x18\x0b \x01(\t\"u\n\x0cNumberChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\x08\x61\x62solute\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08relative\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07message\x18\x04 \x01(\tB\x0b\n\t_absoluteB\x0b\n\t_relative*\xf1\x01\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HANGE_KIND_UNCHANGED\x10\x01\x12\x16\n\x12\x43HANGE_KIND_BROKEN\x10\x02\x12\x18\n\x14\x43HANGE_KIND_REPAIRED\x10\x03\x12\x17\n\x13\x43HANGE_KIND_VERDICT\x10\x04\x12\x17\n\x13\x43HANGE_KIND_NUMBERS\x10\x05\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x06\x12\x17\n\x13\x43HANGE_KIND_REMOVED\x10\x07\x12\x17\n\x13\x43HANGE_KIND_PENDING\x10\x08\x32\x93\x01\n\x11\x43omparisonService\x12~\n\x0b\x43ompareRuns\x12\'.ackrep.scheduler.v1.CompareRunsRequest\x1a\".ackrep.scheduler.v1.RunComparison\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/{other=runs/*}:compareb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ackrep/scheduler/v1/comparison.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"=\n\x12\x43ompareRunsRequest\x12\x12\n\x04\x62\x61se\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05other\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x92\x01\n\rRunComparison\x12\x0c\n\x04\x62\x61se\x18\x01 \x01(\t\x12\r\n\x05other\x18\x02 \x01(\t\x12\x32\n\x07\x63hanges\x18\x03 \x03(\x0b\x32!.ackrep.scheduler.v1.EntityChange\x12\x30\n\x06\x63ounts\x18\x04 \x03(\x0b\x32 .ackrep.scheduler.v1.ChangeCount\"K\n\x0b\x43hangeCount\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.ackrep.scheduler.v1.ChangeKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\xe1\x02\n\x0c\x45ntityChange\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.ackrep.scheduler.v1.ChangeKind\x12\x32\n\x0c\x62\x61se_verdict\x18\x03 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\x33\n\rother_verdict\x18\x04 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\x12\n\nbase_check\x18\x05 \x01(\t\x12\x13\n\x0bother_check\x18\x06 \x01(\t\x12\x14\n\x0c\x62\x61se_seconds\x18\x07 \x01(\x01\x12\x15\n\rother_seconds\x18\x08 \x01(\x01\x12\x0e\n\x06slower\x18\t \x01(\x08\x12\x32\n\x07numbers\x18\n \x03(\x0b\x32!.ackrep.scheduler.v1.NumberChange\x12\x0f\n\x07message\x18\x0b \x01(\t\"\xaf\x01\n\x0cNumberChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\x08\x61\x62solute\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08relative\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x11\n\x04\x62\x61se\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05other\x18\x06 \x01(\x01H\x03\x88\x01\x01\x42\x0b\n\t_absoluteB\x0b\n\t_relativeB\x07\n\x05_baseB\x08\n\x06_other*\xf1\x01\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HANGE_KIND_UNCHANGED\x10\x01\x12\x16\n\x12\x43HANGE_KIND_BROKEN\x10\x02\x12\x18\n\x14\x43HANGE_KIND_REPAIRED\x10\x03\x12\x17\n\x13\x43HANGE_KIND_VERDICT\x10\x04\x12\x17\n\x13\x43HANGE_KIND_NUMBERS\x10\x05\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x06\x12\x17\n\x13\x43HANGE_KIND_REMOVED\x10\x07\x12\x17\n\x13\x43HANGE_KIND_PENDING\x10\x08\x32\x93\x01\n\x11\x43omparisonService\x12~\n\x0b\x43ompareRuns\x12\'.ackrep.scheduler.v1.CompareRunsRequest\x1a\".ackrep.scheduler.v1.RunComparison\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/{other=runs/*}:compareb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,8 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPARERUNSREQUEST'].fields_by_name['other']._serialized_options = b'\342A\001\002'
   _globals['_COMPARISONSERVICE'].methods_by_name['CompareRuns']._loaded_options = None
   _globals['_COMPARISONSERVICE'].methods_by_name['CompareRuns']._serialized_options = b'\202\323\344\223\002\034\022\032/v1/{other=runs/*}:compare'
-  _globals['_CHANGEKIND']._serialized_start=922
-  _globals['_CHANGEKIND']._serialized_end=1163
+  _globals['_CHANGEKIND']._serialized_start=981
+  _globals['_CHANGEKIND']._serialized_end=1222
   _globals['_COMPARERUNSREQUEST']._serialized_start=157
   _globals['_COMPARERUNSREQUEST']._serialized_end=218
   _globals['_RUNCOMPARISON']._serialized_start=221
@@ -50,8 +50,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGECOUNT']._serialized_end=444
   _globals['_ENTITYCHANGE']._serialized_start=447
   _globals['_ENTITYCHANGE']._serialized_end=800
-  _globals['_NUMBERCHANGE']._serialized_start=802
-  _globals['_NUMBERCHANGE']._serialized_end=919
-  _globals['_COMPARISONSERVICE']._serialized_start=1166
-  _globals['_COMPARISONSERVICE']._serialized_end=1313
+  _globals['_NUMBERCHANGE']._serialized_start=803
+  _globals['_NUMBERCHANGE']._serialized_end=978
+  _globals['_COMPARISONSERVICE']._serialized_start=1225
+  _globals['_COMPARISONSERVICE']._serialized_end=1372
 # @@protoc_insertion_point(module_scope)

@@ -234,6 +234,8 @@ class NumberChange(_message.Message):
     ABSOLUTE_FIELD_NUMBER: _builtins.int
     RELATIVE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     absolute: _builtins.float
@@ -242,6 +244,10 @@ class NumberChange(_message.Message):
     """Largest relative difference of an element; absent as above."""
     message: _builtins.str
     """What else differs, e.g. `shape 3 became 4`; empty otherwise."""
+    base: _builtins.float
+    """In the earlier run, the element that differs most; absent as above."""
+    other: _builtins.float
+    """The same element in the later run."""
     def __init__(
         self,
         *,
@@ -249,17 +255,27 @@ class NumberChange(_message.Message):
         absolute: _builtins.float | None = ...,
         relative: _builtins.float | None = ...,
         message: _builtins.str = ...,
+        base: _builtins.float | None = ...,
+        other: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_absolute", b"_absolute", "_relative", b"_relative", "absolute", b"absolute", "relative", b"relative"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_absolute", b"_absolute", "_base", b"_base", "_other", b"_other", "_relative", b"_relative", "absolute", b"absolute", "base", b"base", "other", b"other", "relative", b"relative"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_absolute", b"_absolute", "_relative", b"_relative", "absolute", b"absolute", "message", b"message", "name", b"name", "relative", b"relative"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_absolute", b"_absolute", "_base", b"_base", "_other", b"_other", "_relative", b"_relative", "absolute", b"absolute", "base", b"base", "message", b"message", "name", b"name", "other", b"other", "relative", b"relative"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__absolute: _TypeAlias = _typing.Literal["absolute"]  # noqa: Y015
     _WhichOneofArgType__absolute: _TypeAlias = _typing.Literal["_absolute", b"_absolute"]  # noqa: Y015
+    _WhichOneofReturnType__base: _TypeAlias = _typing.Literal["base"]  # noqa: Y015
+    _WhichOneofArgType__base: _TypeAlias = _typing.Literal["_base", b"_base"]  # noqa: Y015
+    _WhichOneofReturnType__other: _TypeAlias = _typing.Literal["other"]  # noqa: Y015
+    _WhichOneofArgType__other: _TypeAlias = _typing.Literal["_other", b"_other"]  # noqa: Y015
     _WhichOneofReturnType__relative: _TypeAlias = _typing.Literal["relative"]  # noqa: Y015
     _WhichOneofArgType__relative: _TypeAlias = _typing.Literal["_relative", b"_relative"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__absolute) -> _WhichOneofReturnType__absolute | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base) -> _WhichOneofReturnType__base | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__other) -> _WhichOneofReturnType__other | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__relative) -> _WhichOneofReturnType__relative | None: ...
 

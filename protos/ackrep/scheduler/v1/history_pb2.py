@@ -28,13 +28,17 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ackrep/scheduler/v1/history.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\'\n\x18ListFailureGroupsRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"e\n\x19ListFailureGroupsResponse\x12\x31\n\x06groups\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.FailureGroup\x12\x15\n\rfailure_count\x18\x02 \x01(\x05\"\xd7\x01\n\x0c\x46\x61ilureGroup\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12-\n\x07verdict\x18\x03 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x12\x10\n\x08\x65ntities\x18\x05 \x03(\t\x12\x0f\n\x07\x65xample\x18\x06 \x01(\t\x12\x0f\n\x07\x65xcerpt\x18\x07 \x01(\t\x12\x31\n\nfirst_seen\x18\x08 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\"\xcd\x01\n\x08Sighting\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\t\x12\x1a\n\x12\x65nvironment_digest\x18\x07 \x01(\t\x12-\n\x07verdict\x18\x08 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\"-\n\x17GetEntityHistoryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xdc\x01\n\rEntityHistory\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12-\n\x06newest\x18\x02 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12\x32\n\x0bpassed_last\x18\x03 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12\x34\n\rfailing_since\x18\x04 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12\r\n\x05title\x18\x05 \x01(\t\x12\x13\n\x0b\x63heck_count\x18\x06 \x01(\x05\"W\n\x18ListEntityHistoryRequest\x12\x14\n\x06\x65ntity\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x19ListEntityHistoryResponse\x12\x31\n\x06points\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.HistoryPoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb8\x01\n\x0cHistoryPoint\x12/\n\x08sighting\x18\x01 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x14\n\x07seconds\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05\x65rror\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\r\n\x05title\x18\x05 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x06 \x01(\tB\n\n\x08_secondsB\x08\n\x06_error\"s\n\x17GetVerdictMatrixRequest\x12\x0c\n\x04runs\x18\x01 \x03(\t\x12\x11\n\trun_count\x18\x02 \x01(\x05\x12\x10\n\x08\x65ntities\x18\x03 \x03(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x8a\x01\n\rVerdictMatrix\x12\x32\n\x07\x63olumns\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.MatrixColumn\x12,\n\x04rows\x18\x02 \x03(\x0b\x32\x1e.ackrep.scheduler.v1.MatrixRow\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x8a\x01\n\x0cMatrixColumn\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.ackrep.scheduler.v1.Run\x12\x14\n\x0c\x65nvironments\x18\x02 \x03(\t\x12\x13\n\x0b\x63ore_commit\x18\x03 \x01(\t\x12\x11\n\tbuild_url\x18\x04 \x01(\t\x12\x15\n\rimported_from\x18\x05 \x01(\t\"K\n\tMatrixRow\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12.\n\x05\x63\x65lls\x18\x02 \x03(\x0b\x32\x1f.ackrep.scheduler.v1.MatrixCell\"Z\n\nMatrixCell\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\x05\x12-\n\x07verdict\x18\x02 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\r\n\x05\x63heck\x18\x03 \x01(\t\"%\n\x0f\x46indRunsRequest\x12\x12\n\x04time\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\":\n\x10\x46indRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.ackrep.scheduler.v1.Run\"B\n\x10ImportRunRequest\x12\x17\n\tfile_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\"K\n\x11ImportRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.ackrep.scheduler.v1.Run\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"&\n\x10\x45xportRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"7\n\x11\x45xportRunResponse\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x32\x9e\x07\n\x0eHistoryService\x12\x8d\x01\n\x11ListFailureGroups\x12-.ackrep.scheduler.v1.ListFailureGroupsRequest\x1a..ackrep.scheduler.v1.ListFailureGroupsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/failureGroups\x12\x8b\x01\n\x10GetEntityHistory\x12,.ackrep.scheduler.v1.GetEntityHistoryRequest\x1a\".ackrep.scheduler.v1.EntityHistory\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=entities/*}/history\x12\xa2\x01\n\x11ListEntityHistory\x12-.ackrep.scheduler.v1.ListEntityHistoryRequest\x1a..ackrep.scheduler.v1.ListEntityHistoryResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{entity=entities/*}/history/points\x12\x7f\n\x10GetVerdictMatrix\x12,.ackrep.scheduler.v1.GetVerdictMatrixRequest\x1a\".ackrep.scheduler.v1.VerdictMatrix\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/verdictMatrix\x12n\n\x08\x46indRuns\x12$.ackrep.scheduler.v1.FindRunsRequest\x1a%.ackrep.scheduler.v1.FindRunsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/runs:find\x12Z\n\tImportRun\x12%.ackrep.scheduler.v1.ImportRunRequest\x1a&.ackrep.scheduler.v1.ImportRunResponse\x12|\n\tExportRun\x12%.ackrep.scheduler.v1.ExportRunRequest\x1a&.ackrep.scheduler.v1.ExportRunResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/{name=runs/*}:exportb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ackrep/scheduler/v1/history.proto\x12\x13\x61\x63krep.scheduler.v1\x1a\x1f\x61\x63krep/scheduler/v1/check.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\'\n\x18ListFailureGroupsRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"e\n\x19ListFailureGroupsResponse\x12\x31\n\x06groups\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.FailureGroup\x12\x15\n\rfailure_count\x18\x02 \x01(\x05\"\xcc\x02\n\x0c\x46\x61ilureGroup\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12-\n\x07verdict\x18\x03 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x12\x10\n\x08\x65ntities\x18\x05 \x03(\t\x12\x0f\n\x07\x65xample\x18\x06 \x01(\t\x12\x0f\n\x07\x65xcerpt\x18\x07 \x01(\t\x12\x31\n\nfirst_seen\x18\x08 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12\x12\n\x04name\x18\t \x01(\tB\x04\xe2\x41\x01\x08\x12\x30\n\tlast_seen\x18\n \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12-\n\x04runs\x18\x0b \x03(\x0b\x32\x1f.ackrep.scheduler.v1.CauseInRun\"(\n\nCauseInRun\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\",\n\x16GetFailureGroupRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xcd\x01\n\x08Sighting\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\t\x12\x1a\n\x12\x65nvironment_digest\x18\x07 \x01(\t\x12-\n\x07verdict\x18\x08 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\"-\n\x17GetEntityHistoryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xdc\x01\n\rEntityHistory\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12-\n\x06newest\x18\x02 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12\x32\n\x0bpassed_last\x18\x03 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12\x34\n\rfailing_since\x18\x04 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12\r\n\x05title\x18\x05 \x01(\t\x12\x13\n\x0b\x63heck_count\x18\x06 \x01(\x05\"W\n\x18ListEntityHistoryRequest\x12\x14\n\x06\x65ntity\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x19ListEntityHistoryResponse\x12\x31\n\x06points\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.HistoryPoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb8\x01\n\x0cHistoryPoint\x12/\n\x08sighting\x18\x01 \x01(\x0b\x32\x1d.ackrep.scheduler.v1.Sighting\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x14\n\x07seconds\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05\x65rror\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\r\n\x05title\x18\x05 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x06 \x01(\tB\n\n\x08_secondsB\x08\n\x06_error\"s\n\x17GetVerdictMatrixRequest\x12\x0c\n\x04runs\x18\x01 \x03(\t\x12\x11\n\trun_count\x18\x02 \x01(\x05\x12\x10\n\x08\x65ntities\x18\x03 \x03(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\xbc\x01\n\rVerdictMatrix\x12\x32\n\x07\x63olumns\x18\x01 \x03(\x0b\x32!.ackrep.scheduler.v1.MatrixColumn\x12,\n\x04rows\x18\x02 \x03(\x0b\x32\x1e.ackrep.scheduler.v1.MatrixRow\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x30\n\x06\x63\x61uses\x18\x04 \x03(\x0b\x32 .ackrep.scheduler.v1.MatrixCause\"1\n\x0bMatrixCause\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\"\x8a\x01\n\x0cMatrixColumn\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.ackrep.scheduler.v1.Run\x12\x14\n\x0c\x65nvironments\x18\x02 \x03(\t\x12\x13\n\x0b\x63ore_commit\x18\x03 \x01(\t\x12\x11\n\tbuild_url\x18\x04 \x01(\t\x12\x15\n\rimported_from\x18\x05 \x01(\t\"K\n\tMatrixRow\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12.\n\x05\x63\x65lls\x18\x02 \x03(\x0b\x32\x1f.ackrep.scheduler.v1.MatrixCell\"i\n\nMatrixCell\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\x05\x12-\n\x07verdict\x18\x02 \x01(\x0e\x32\x1c.ackrep.scheduler.v1.Verdict\x12\r\n\x05\x63heck\x18\x03 \x01(\t\x12\r\n\x05\x63\x61use\x18\x04 \x01(\x05\"%\n\x0f\x46indRunsRequest\x12\x12\n\x04time\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\":\n\x10\x46indRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.ackrep.scheduler.v1.Run\"B\n\x10ImportRunRequest\x12\x17\n\tfile_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\"K\n\x11ImportRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.ackrep.scheduler.v1.Run\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"&\n\x10\x45xportRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"7\n\x11\x45xportRunResponse\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x32\xa6\x08\n\x0eHistoryService\x12\x8d\x01\n\x11ListFailureGroups\x12-.ackrep.scheduler.v1.ListFailureGroupsRequest\x1a..ackrep.scheduler.v1.ListFailureGroupsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/failureGroups\x12\x85\x01\n\x0fGetFailureGroup\x12+.ackrep.scheduler.v1.GetFailureGroupRequest\x1a!.ackrep.scheduler.v1.FailureGroup\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/{name=failureGroups/*}\x12\x8b\x01\n\x10GetEntityHistory\x12,.ackrep.scheduler.v1.GetEntityHistoryRequest\x1a\".ackrep.scheduler.v1.EntityHistory\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=entities/*}/history\x12\xa2\x01\n\x11ListEntityHistory\x12-.ackrep.scheduler.v1.ListEntityHistoryRequest\x1a..ackrep.scheduler.v1.ListEntityHistoryResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{entity=entities/*}/history/points\x12\x7f\n\x10GetVerdictMatrix\x12,.ackrep.scheduler.v1.GetVerdictMatrixRequest\x1a\".ackrep.scheduler.v1.VerdictMatrix\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/verdictMatrix\x12n\n\x08\x46indRuns\x12$.ackrep.scheduler.v1.FindRunsRequest\x1a%.ackrep.scheduler.v1.FindRunsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/runs:find\x12Z\n\tImportRun\x12%.ackrep.scheduler.v1.ImportRunRequest\x1a&.ackrep.scheduler.v1.ImportRunResponse\x12|\n\tExportRun\x12%.ackrep.scheduler.v1.ExportRunRequest\x1a&.ackrep.scheduler.v1.ExportRunResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/{name=runs/*}:exportb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ackrep.scheduler.v1.history_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FAILUREGROUP'].fields_by_name['name']._loaded_options = None
+  _globals['_FAILUREGROUP'].fields_by_name['name']._serialized_options = b'\342A\001\010'
+  _globals['_GETFAILUREGROUPREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETFAILUREGROUPREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_GETENTITYHISTORYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETENTITYHISTORYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_LISTENTITYHISTORYREQUEST'].fields_by_name['entity']._loaded_options = None
@@ -49,6 +53,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTRUNREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_HISTORYSERVICE'].methods_by_name['ListFailureGroups']._loaded_options = None
   _globals['_HISTORYSERVICE'].methods_by_name['ListFailureGroups']._serialized_options = b'\202\323\344\223\002\023\022\021/v1/failureGroups'
+  _globals['_HISTORYSERVICE'].methods_by_name['GetFailureGroup']._loaded_options = None
+  _globals['_HISTORYSERVICE'].methods_by_name['GetFailureGroup']._serialized_options = b'\202\323\344\223\002\034\022\032/v1/{name=failureGroups/*}'
   _globals['_HISTORYSERVICE'].methods_by_name['GetEntityHistory']._loaded_options = None
   _globals['_HISTORYSERVICE'].methods_by_name['GetEntityHistory']._serialized_options = b'\202\323\344\223\002\037\022\035/v1/{name=entities/*}/history'
   _globals['_HISTORYSERVICE'].methods_by_name['ListEntityHistory']._loaded_options = None
@@ -64,41 +70,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTFAILUREGROUPSRESPONSE']._serialized_start=228
   _globals['_LISTFAILUREGROUPSRESPONSE']._serialized_end=329
   _globals['_FAILUREGROUP']._serialized_start=332
-  _globals['_FAILUREGROUP']._serialized_end=547
-  _globals['_SIGHTING']._serialized_start=550
-  _globals['_SIGHTING']._serialized_end=755
-  _globals['_GETENTITYHISTORYREQUEST']._serialized_start=757
-  _globals['_GETENTITYHISTORYREQUEST']._serialized_end=802
-  _globals['_ENTITYHISTORY']._serialized_start=805
-  _globals['_ENTITYHISTORY']._serialized_end=1025
-  _globals['_LISTENTITYHISTORYREQUEST']._serialized_start=1027
-  _globals['_LISTENTITYHISTORYREQUEST']._serialized_end=1114
-  _globals['_LISTENTITYHISTORYRESPONSE']._serialized_start=1116
-  _globals['_LISTENTITYHISTORYRESPONSE']._serialized_end=1219
-  _globals['_HISTORYPOINT']._serialized_start=1222
-  _globals['_HISTORYPOINT']._serialized_end=1406
-  _globals['_GETVERDICTMATRIXREQUEST']._serialized_start=1408
-  _globals['_GETVERDICTMATRIXREQUEST']._serialized_end=1523
-  _globals['_VERDICTMATRIX']._serialized_start=1526
-  _globals['_VERDICTMATRIX']._serialized_end=1664
-  _globals['_MATRIXCOLUMN']._serialized_start=1667
-  _globals['_MATRIXCOLUMN']._serialized_end=1805
-  _globals['_MATRIXROW']._serialized_start=1807
-  _globals['_MATRIXROW']._serialized_end=1882
-  _globals['_MATRIXCELL']._serialized_start=1884
-  _globals['_MATRIXCELL']._serialized_end=1974
-  _globals['_FINDRUNSREQUEST']._serialized_start=1976
-  _globals['_FINDRUNSREQUEST']._serialized_end=2013
-  _globals['_FINDRUNSRESPONSE']._serialized_start=2015
-  _globals['_FINDRUNSRESPONSE']._serialized_end=2073
-  _globals['_IMPORTRUNREQUEST']._serialized_start=2075
-  _globals['_IMPORTRUNREQUEST']._serialized_end=2141
-  _globals['_IMPORTRUNRESPONSE']._serialized_start=2143
-  _globals['_IMPORTRUNRESPONSE']._serialized_end=2218
-  _globals['_EXPORTRUNREQUEST']._serialized_start=2220
-  _globals['_EXPORTRUNREQUEST']._serialized_end=2258
-  _globals['_EXPORTRUNRESPONSE']._serialized_start=2260
-  _globals['_EXPORTRUNRESPONSE']._serialized_end=2315
-  _globals['_HISTORYSERVICE']._serialized_start=2318
-  _globals['_HISTORYSERVICE']._serialized_end=3244
+  _globals['_FAILUREGROUP']._serialized_end=664
+  _globals['_CAUSEINRUN']._serialized_start=666
+  _globals['_CAUSEINRUN']._serialized_end=706
+  _globals['_GETFAILUREGROUPREQUEST']._serialized_start=708
+  _globals['_GETFAILUREGROUPREQUEST']._serialized_end=752
+  _globals['_SIGHTING']._serialized_start=755
+  _globals['_SIGHTING']._serialized_end=960
+  _globals['_GETENTITYHISTORYREQUEST']._serialized_start=962
+  _globals['_GETENTITYHISTORYREQUEST']._serialized_end=1007
+  _globals['_ENTITYHISTORY']._serialized_start=1010
+  _globals['_ENTITYHISTORY']._serialized_end=1230
+  _globals['_LISTENTITYHISTORYREQUEST']._serialized_start=1232
+  _globals['_LISTENTITYHISTORYREQUEST']._serialized_end=1319
+  _globals['_LISTENTITYHISTORYRESPONSE']._serialized_start=1321
+  _globals['_LISTENTITYHISTORYRESPONSE']._serialized_end=1424
+  _globals['_HISTORYPOINT']._serialized_start=1427
+  _globals['_HISTORYPOINT']._serialized_end=1611
+  _globals['_GETVERDICTMATRIXREQUEST']._serialized_start=1613
+  _globals['_GETVERDICTMATRIXREQUEST']._serialized_end=1728
+  _globals['_VERDICTMATRIX']._serialized_start=1731
+  _globals['_VERDICTMATRIX']._serialized_end=1919
+  _globals['_MATRIXCAUSE']._serialized_start=1921
+  _globals['_MATRIXCAUSE']._serialized_end=1970
+  _globals['_MATRIXCOLUMN']._serialized_start=1973
+  _globals['_MATRIXCOLUMN']._serialized_end=2111
+  _globals['_MATRIXROW']._serialized_start=2113
+  _globals['_MATRIXROW']._serialized_end=2188
+  _globals['_MATRIXCELL']._serialized_start=2190
+  _globals['_MATRIXCELL']._serialized_end=2295
+  _globals['_FINDRUNSREQUEST']._serialized_start=2297
+  _globals['_FINDRUNSREQUEST']._serialized_end=2334
+  _globals['_FINDRUNSRESPONSE']._serialized_start=2336
+  _globals['_FINDRUNSRESPONSE']._serialized_end=2394
+  _globals['_IMPORTRUNREQUEST']._serialized_start=2396
+  _globals['_IMPORTRUNREQUEST']._serialized_end=2462
+  _globals['_IMPORTRUNRESPONSE']._serialized_start=2464
+  _globals['_IMPORTRUNRESPONSE']._serialized_end=2539
+  _globals['_EXPORTRUNREQUEST']._serialized_start=2541
+  _globals['_EXPORTRUNREQUEST']._serialized_end=2579
+  _globals['_EXPORTRUNRESPONSE']._serialized_start=2581
+  _globals['_EXPORTRUNRESPONSE']._serialized_end=2636
+  _globals['_HISTORYSERVICE']._serialized_start=2639
+  _globals['_HISTORYSERVICE']._serialized_end=3701
 # @@protoc_insertion_point(module_scope)

@@ -84,6 +84,9 @@ class FailureGroup(_message.Message):
     EXAMPLE_FIELD_NUMBER: _builtins.int
     EXCERPT_FIELD_NUMBER: _builtins.int
     FIRST_SEEN_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    LAST_SEEN_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
     fingerprint: _builtins.str
     """The same for the same cause, in all runs; 32 hexadecimal digits."""
     title: _builtins.str
@@ -96,6 +99,8 @@ class FailureGroup(_message.Message):
     """One of the checks, `checks/{id}`."""
     excerpt: _builtins.str
     """End of that check's traceback; empty where there is none."""
+    name: _builtins.str
+    """Resource name, `failureGroups/{fingerprint}`."""
     @_builtins.property
     def entities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entities that fail so, `entities/{KEY}`, in order."""
@@ -103,6 +108,16 @@ class FailureGroup(_message.Message):
     @_builtins.property
     def first_seen(self) -> Global___Sighting:
         """The first check ever that failed so."""
+
+    @_builtins.property
+    def last_seen(self) -> Global___Sighting:
+        """The newest check that failed so; of `GetFailureGroup` only."""
+
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___CauseInRun]:
+        """The newest runs in which something failed so, newest first, at most 200; of `GetFailureGroup`
+        only.
+        """
 
     def __init__(
         self,
@@ -115,14 +130,65 @@ class FailureGroup(_message.Message):
         example: _builtins.str = ...,
         excerpt: _builtins.str = ...,
         first_seen: Global___Sighting | None = ...,
+        name: _builtins.str = ...,
+        last_seen: Global___Sighting | None = ...,
+        runs: _abc.Iterable[Global___CauseInRun] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen", b"first_seen"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen", b"first_seen", "last_seen", b"last_seen"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "entities", b"entities", "example", b"example", "excerpt", b"excerpt", "fingerprint", b"fingerprint", "first_seen", b"first_seen", "title", b"title", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "entities", b"entities", "example", b"example", "excerpt", b"excerpt", "fingerprint", b"fingerprint", "first_seen", b"first_seen", "last_seen", b"last_seen", "name", b"name", "runs", b"runs", "title", b"title", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FailureGroup: _TypeAlias = FailureGroup  # noqa: Y015
+
+@_typing.final
+class CauseInRun(_message.Message):
+    """How much of a run failed by one cause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    run: _builtins.str
+    """The run, `runs/{id}`."""
+    count: _builtins.int
+    """Number of its checks that failed so."""
+    def __init__(
+        self,
+        *,
+        run: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CauseInRun: _TypeAlias = CauseInRun  # noqa: Y015
+
+@_typing.final
+class GetFailureGroupRequest(_message.Message):
+    """Asks for one cause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`failureGroups/{fingerprint}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFailureGroupRequest: _TypeAlias = GetFailureGroupRequest  # noqa: Y015
 
 @_typing.final
 class Sighting(_message.Message):
@@ -408,6 +474,7 @@ class VerdictMatrix(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Asks for the next entities; empty at the end."""
     @_builtins.property
@@ -418,20 +485,51 @@ class VerdictMatrix(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___MatrixRow]:
         """By entity."""
 
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedCompositeFieldContainer[Global___MatrixCause]:
+        """Causes of the failures in these runs."""
+
     def __init__(
         self,
         *,
         columns: _abc.Iterable[Global___MatrixColumn] | None = ...,
         rows: _abc.Iterable[Global___MatrixRow] | None = ...,
         next_page_token: _builtins.str = ...,
+        causes: _abc.Iterable[Global___MatrixCause] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "next_page_token", b"next_page_token", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["causes", b"causes", "columns", b"columns", "next_page_token", b"next_page_token", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerdictMatrix: _TypeAlias = VerdictMatrix  # noqa: Y015
+
+@_typing.final
+class MatrixCause(_message.Message):
+    """A cause of failures in the matrix."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    fingerprint: _builtins.str
+    """As in `FailureGroup`."""
+    title: _builtins.str
+    """One line for people."""
+    def __init__(
+        self,
+        *,
+        fingerprint: _builtins.str = ...,
+        title: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MatrixCause: _TypeAlias = MatrixCause  # noqa: Y015
 
 @_typing.final
 class MatrixColumn(_message.Message):
@@ -512,22 +610,26 @@ class MatrixCell(_message.Message):
     COLUMN_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     CHECK_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
     column: _builtins.int
     """Number of the column, from 0."""
     verdict: _check_pb2.Verdict.ValueType
     """What came out; unspecified until finished."""
     check: _builtins.str
     """`checks/{id}`."""
+    cause: _builtins.int
+    """Number of the cause of its failure, from 1; 0 where it did not fail."""
     def __init__(
         self,
         *,
         column: _builtins.int = ...,
         verdict: _check_pb2.Verdict.ValueType = ...,
         check: _builtins.str = ...,
+        cause: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "column", b"column", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "check", b"check", "column", b"column", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

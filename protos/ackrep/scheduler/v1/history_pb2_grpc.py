@@ -40,6 +40,11 @@ class HistoryServiceStub:
                 request_serializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.ListFailureGroupsRequest.SerializeToString,
                 response_deserializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.ListFailureGroupsResponse.FromString,
                 _registered_method=True)
+        self.GetFailureGroup = channel.unary_unary(
+                '/ackrep.scheduler.v1.HistoryService/GetFailureGroup',
+                request_serializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.GetFailureGroupRequest.SerializeToString,
+                response_deserializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.FailureGroup.FromString,
+                _registered_method=True)
         self.GetEntityHistory = channel.unary_unary(
                 '/ackrep.scheduler.v1.HistoryService/GetEntityHistory',
                 request_serializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.GetEntityHistoryRequest.SerializeToString,
@@ -79,6 +84,14 @@ class HistoryServiceServicer:
     def ListFailureGroups(self, request, context):
         """Groups the failures of a run, or of the present state of all entities, by their cause; largest
         group first. Fails with `NOT_FOUND` if there is no such run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFailureGroup(self, request, context):
+        """Says of one cause which checks ever failed by it: entities, the newest one as an example, and the
+        runs that have it. Fails with `NOT_FOUND` if nothing ever failed so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,6 +155,11 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     request_deserializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.ListFailureGroupsRequest.FromString,
                     response_serializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.ListFailureGroupsResponse.SerializeToString,
             ),
+            'GetFailureGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFailureGroup,
+                    request_deserializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.GetFailureGroupRequest.FromString,
+                    response_serializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.FailureGroup.SerializeToString,
+            ),
             'GetEntityHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEntityHistory,
                     request_deserializer=ackrep_dot_scheduler_dot_v1_dot_history__pb2.GetEntityHistoryRequest.FromString,
@@ -201,6 +219,33 @@ class HistoryService:
             '/ackrep.scheduler.v1.HistoryService/ListFailureGroups',
             ackrep_dot_scheduler_dot_v1_dot_history__pb2.ListFailureGroupsRequest.SerializeToString,
             ackrep_dot_scheduler_dot_v1_dot_history__pb2.ListFailureGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFailureGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ackrep.scheduler.v1.HistoryService/GetFailureGroup',
+            ackrep_dot_scheduler_dot_v1_dot_history__pb2.GetFailureGroupRequest.SerializeToString,
+            ackrep_dot_scheduler_dot_v1_dot_history__pb2.FailureGroup.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,6 +20,10 @@ class HistoryServiceStub:
     """Groups the failures of a run, or of the present state of all entities, by their cause; largest
     group first. Fails with `NOT_FOUND` if there is no such run.
     """
+    GetFailureGroup: _aio.UnaryUnaryMultiCallable[_history_pb2.GetFailureGroupRequest, _history_pb2.FailureGroup]
+    """Says of one cause which checks ever failed by it: entities, the newest one as an example, and the
+    runs that have it. Fails with `NOT_FOUND` if nothing ever failed so.
+    """
     GetEntityHistory: _aio.UnaryUnaryMultiCallable[_history_pb2.GetEntityHistoryRequest, _history_pb2.EntityHistory]
     """Says how an entity is, when it passed last and since when it fails.
     Fails with `NOT_FOUND` if no check of it ever finished.
@@ -58,6 +62,16 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_history_pb2.ListFailureGroupsResponse]:
         """Groups the failures of a run, or of the present state of all entities, by their cause; largest
         group first. Fails with `NOT_FOUND` if there is no such run.
+        """
+
+    @_abc_1.abstractmethod
+    def GetFailureGroup(
+        self,
+        request: _history_pb2.GetFailureGroupRequest,
+        context: _aio.ServicerContext[_history_pb2.GetFailureGroupRequest, _abc.Awaitable[_history_pb2.FailureGroup]],
+    ) -> _abc.Awaitable[_history_pb2.FailureGroup]:
+        """Says of one cause which checks ever failed by it: entities, the newest one as an example, and the
+        runs that have it. Fails with `NOT_FOUND` if nothing ever failed so.
         """
 
     @_abc_1.abstractmethod
