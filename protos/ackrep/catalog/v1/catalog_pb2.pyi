@@ -90,6 +90,7 @@ class Revision(_message.Message):
     ERROR_COUNT_FIELD_NUMBER: _builtins.int
     WARNING_COUNT_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
+    PROPOSAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `revisions/{git tree id}`."""
     commit: _builtins.str
@@ -110,6 +111,10 @@ class Revision(_message.Message):
     """Number of diagnostics of severity warning."""
     title: _builtins.str
     """Title of the data repository (its folder or URL's last part)."""
+    proposal: _builtins.str
+    """Proposal whose overlay it is, `proposals/{KEY}`; empty for states of the source itself. Checks
+    at such a revision run apart from others, see `CreateCheck`.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the catalog indexed it first."""
@@ -128,10 +133,11 @@ class Revision(_message.Message):
         error_count: _builtins.int = ...,
         warning_count: _builtins.int = ...,
         title: _builtins.str = ...,
+        proposal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_commit", b"base_commit", "commit", b"commit", "create_time", b"create_time", "dirty", b"dirty", "entity_count", b"entity_count", "error_count", b"error_count", "name", b"name", "ref", b"ref", "source", b"source", "title", b"title", "warning_count", b"warning_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_commit", b"base_commit", "commit", b"commit", "create_time", b"create_time", "dirty", b"dirty", "entity_count", b"entity_count", "error_count", b"error_count", "name", b"name", "proposal", b"proposal", "ref", b"ref", "source", b"source", "title", b"title", "warning_count", b"warning_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -408,6 +414,7 @@ class Closure(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     FOLDERS_FIELD_NUMBER: _builtins.int
+    PROPOSAL_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
     """The entity, `entities/{KEY}`."""
     revision: _builtins.str
@@ -418,6 +425,8 @@ class Closure(_message.Message):
     """sha256 over keys, paths and tree ids of all folders: equal digests mean equal content."""
     environment: _builtins.str
     """Environment, `environments/{name}`."""
+    proposal: _builtins.str
+    """Proposal whose overlay the revision is, `proposals/{KEY}`; empty for the source's own states."""
     @_builtins.property
     def folders(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClosureFolder]:
         """The folders, the entity's own first, then in the order in which its metadata names them."""
@@ -431,10 +440,11 @@ class Closure(_message.Message):
         digest: _builtins.str = ...,
         environment: _builtins.str = ...,
         folders: _abc.Iterable[Global___ClosureFolder] | None = ...,
+        proposal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit", b"commit", "digest", b"digest", "entity", b"entity", "environment", b"environment", "folders", b"folders", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit", b"commit", "digest", b"digest", "entity", b"entity", "environment", b"environment", "folders", b"folders", "proposal", b"proposal", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
