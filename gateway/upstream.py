@@ -15,6 +15,8 @@ from ackrep.catalog.v1 import (
 )
 from ackrep.scheduler.v1 import (
     bisection_pb2_grpc,
+    comparison_pb2_grpc,
+    history_pb2_grpc,
     queue_pb2_grpc,
     schedule_pb2_grpc,
     scheduler_pb2_grpc,
@@ -49,6 +51,8 @@ class Upstream:
         self.queue = queue_pb2_grpc.QueueServiceStub(self._channels["scheduler"])
         self.schedules = schedule_pb2_grpc.ScheduleServiceStub(self._channels["scheduler"])
         self.bisections = bisection_pb2_grpc.BisectionServiceStub(self._channels["scheduler"])
+        self.history = history_pb2_grpc.HistoryServiceStub(self._channels["scheduler"])
+        self.comparisons = comparison_pb2_grpc.ComparisonServiceStub(self._channels["scheduler"])
 
     def channel(self, peer: str) -> grpc.aio.Channel:
         """Returns the channel to a service.
