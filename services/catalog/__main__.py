@@ -10,13 +10,14 @@ import grpc
 from ackrep.catalog.v1 import catalog_pb2_grpc as rpc_stubs
 from ackrep.catalog.v1 import content_pb2_grpc as content_stubs
 from ackrep.catalog.v1 import ontology_pb2_grpc as ontology_stubs
+from ackrep.catalog.v1 import proposal_pb2_grpc as proposal_stubs
 from ackrep.catalog.v1 import search_pb2_grpc as search_stubs
 from services import lifetime, logs, rpc, settings
 from services.catalog.app import Catalog
 from services.catalog.content.downloads import Content
 from services.catalog.content.uploads import Limits, Uploads
 from services.catalog.index.history import History
-from services.catalog.index.sql import opened
+from services.catalog.index.sql import SqlStore, opened
 from services.catalog.index.synchronisation import Announcement, Synchronisation
 from services.catalog.metadata.parsing import parse_metadata
 from services.catalog.ontology.dialect import parse_ontology
@@ -24,15 +25,22 @@ from services.catalog.ontology.files import GitOntologyFiles
 from services.catalog.ontology.graphs import OxigraphGraphs
 from services.catalog.ontology.querying import Querying
 from services.catalog.ontology.sql import SqlIndividuals
+from services.catalog.proposals.addresses import Addresses
+from services.catalog.proposals.differences import Differences
+from services.catalog.proposals.lineage import Bounds, GitLineage
+from services.catalog.proposals.proposing import Proposing
+from services.catalog.proposals.sql import SqlProposals
 from services.catalog.search.index import TantivyIndex
 from services.catalog.search.searching import Search
 from services.catalog.search.sql import SqlStandings
 from services.catalog.servicer import content as content_servicer
 from services.catalog.servicer import ontology as ontology_servicer
+from services.catalog.servicer import proposals as proposal_servicer
 from services.catalog.servicer import search as search_servicer
 from services.catalog.servicer.catalog import SERVICE, CatalogServicer
 from services.catalog.servicer.content import ContentServicer
 from services.catalog.servicer.ontology import OntologyServicer
+from services.catalog.servicer.proposals import ProposalServicer
 from services.catalog.servicer.search import SearchServicer
 from services.catalog.settings import Settings
 from services.catalog.source_ports import Source
@@ -103,6 +111,10 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
             graphs=graphs,
             parse=parse_ontology,
         )
+        proposing = await _proposing(
+            configuration, source=source, catalog=catalog, git=git, store=store
+        )
+        differences = Differences(store=store, objects=objects, git=git)
         announcement = Announcement()
         synchronisation = Synchronisation(catalog.sync, announcement)
 
@@ -123,12 +135,16 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
             search_stubs.add_SearchServiceServicer_to_server(
                 SearchServicer(catalog, search), server
             )
+            proposal_stubs.add_ProposalServiceServicer_to_server(
+                ProposalServicer(proposing, differences), server
+            )
 
         first = asyncio.create_task(_first_sync(synchronisation, catalog, announcement))
         following = [
             asyncio.create_task(one) for one in _following(configuration, source, synchronisation)
         ]
         following.append(asyncio.create_task(search.follow(announcement.revisions())))
+        following.append(asyncio.create_task(proposing.follow(announcement.revisions())))
         try:
             async with rpc.serving(
                 address=configuration.address,
@@ -139,6 +155,7 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
                     content_servicer.SERVICE,
                     ontology_servicer.SERVICE,
                     search_servicer.SERVICE,
+                    proposal_servicer.SERVICE,
                 ],
             ) as port:
                 try:
@@ -149,9 +166,39 @@ async def running(configuration: Settings) -> AsyncIterator[int]:
             for task in (first, *following):
                 task.cancel()
             await asyncio.gather(first, *following, return_exceptions=True)
+            await proposing.stop()
             await synchronisation.close()
             await querying.close()
             await objects.close()
+
+
+async def _proposing(
+    configuration: Settings, *, source: Source, catalog: Catalog, git: Git, store: SqlStore
+) -> Proposing:
+    """Proposals, with what strangers offer in a store of its own."""
+    forks = Git(configuration.state / "proposals")
+    await forks.open()
+    proposals = SqlProposals(store.engine)
+    await proposals.open()
+    lineage = GitLineage(
+        forks,
+        target=git,
+        source=source,
+        addresses=Addresses(
+            local=configuration.proposal_local, hosts=configuration.proposal_hosts.split(",")
+        ),
+        bounds=Bounds(
+            seconds=configuration.proposal_seconds,
+            size=configuration.proposal_bytes,
+            files=configuration.proposal_files,
+        ),
+    )
+    return Proposing(
+        catalog=catalog,
+        proposals=proposals,
+        lineage=lineage,
+        most_open=configuration.proposals,
+    )
 
 
 def _following(

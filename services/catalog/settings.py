@@ -34,6 +34,19 @@ class Settings:
     """Largest file that an upload sends, in bytes."""
     upload_bytes: int = 4 * 1024**3
     """Most content that an upload sends, in bytes; what the catalog has already is not sent."""
+    proposals: int = 200
+    """Proposals that may be open at once."""
+    proposal_local: bool = False
+    """Whether paths of the catalog's machine may be proposed, besides https addresses."""
+    proposal_hosts: str = ""
+    """Hosts that forks are fetched from, separated by commas; none means all with public addresses.
+    A host that is named may have private ones."""
+    proposal_seconds: float = 120.0
+    """Seconds that fetching the branch of a proposal may take."""
+    proposal_bytes: int = 1024**3
+    """Bytes that fetching the branch of a proposal may bring."""
+    proposal_files: int = 100_000
+    """Most files of a proposal's branch."""
     query_seconds: float = 10.0
     """Time that a SPARQL query may take, in seconds; then it is ended."""
     query_memory: int = 512

@@ -9,6 +9,7 @@ from ackrep.catalog.v1 import catalog_pb2_grpc as rpc
 from services.catalog.app import Catalog
 from services.catalog.domain.entities import OBJECT_ID
 from services.catalog.domain.filters import parse_filter
+from services.catalog.domain.proposals import proposal_of
 from services.catalog.index.history import History
 from services.catalog.index.synchronisation import Announcement, Synchronisation
 from services.catalog.servicer.messages import (
@@ -137,6 +138,7 @@ class CatalogServicer(rpc.CatalogServiceServicer):
             digest=closure.digest,
             environment=environment_name(closure.environment),
             folders=[folder_message(placed) for placed in closure.folders],
+            proposal=proposal_of(revision.source),
         )
 
     async def IndexRevision(

@@ -18,6 +18,7 @@ from services.catalog.domain.entities import (
     TreeEntry,
     printable,
 )
+from services.catalog.domain.proposals import proposal_of
 
 
 def revision_message(revision: Revision) -> pb.Revision:
@@ -36,6 +37,7 @@ def revision_message(revision: Revision) -> pb.Revision:
         error_count=revision.error_count,
         warning_count=revision.warning_count,
         title=printable(revision.title),
+        proposal=proposal_of(revision.source),
     )
 
 

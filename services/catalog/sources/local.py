@@ -89,7 +89,7 @@ class LocalSource:
             if is_git_directory(path):
                 wanted = ref or self._ref or "HEAD"
                 return await self._committed(bare_repository(path), wanted, prefix="")
-            repository, prefix = self._repository()
+            repository, prefix = self.repository()
             path = path.resolve()
             if ref or self._ref:
                 if repository is None:
@@ -118,7 +118,7 @@ class LocalSource:
         """As the port says."""
         for ref in (since, until):
             check_ref(ref)
-        repository, prefix = self._repository()
+        repository, prefix = self.repository()
         if repository is None:
             raise SourceError(f"{self._path} is no git repository", source=str(self._path))
         environment = self._git.environment(alternates=repository.objects)
@@ -133,7 +133,7 @@ class LocalSource:
             environment=environment,
         )
 
-    def _repository(self) -> tuple[Repository | None, str]:
+    def repository(self) -> tuple[Repository | None, str]:
         """The repository that holds the source, and the source's folder in it."""
         if is_git_directory(self._path):
             return bare_repository(self._path), ""

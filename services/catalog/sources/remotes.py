@@ -268,32 +268,66 @@ class UrlSource:
             largest_file=self._largest,
         )
 
+    @property
+    def remote(self) -> Remote:
+        """Where it is."""
+        return self._remote
+
+    @property
+    def ref(self) -> str:
+        """What is read of it."""
+        return self._ref
+
     def _environment(self) -> dict[str, str]:
-        extra = {"GIT_ALLOW_PROTOCOL": self._remote.scheme, "GIT_PROTOCOL_FROM_USER": "0"}
-        if self._remote.user:
-            extra |= {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": f"credential.{self._remote.origin}.helper",
-                "GIT_CONFIG_VALUE_0": _HELPER,
-                "REMOTE_USER": self._remote.user,
-                "REMOTE_PASSWORD": self._remote.password,
-            }
-        return self._git.environment(extra=extra)
+        return environment_of(self._remote, self._git)
 
     def _explained(self, error: GitError, ref: str) -> SourceError | UnavailableError:
-        remote = self._remote
-        said = error.output
-        for secret in (remote.password, remote.user if remote.scheme == "https" else ""):
-            said = said.replace(secret, "…") if secret else said
-        said = " ".join(word for word in said.split() if word.isprintable())[:_LONGEST_ANSWER]
-        if any(words in error.output for words in _TOO_LARGE) or said == _INDEXER_DIED:
-            text = f"it is larger than {self._largest} bytes (ACKREP_CATALOG_FETCH_BYTES)"
-            return SourceError(
-                f"cannot fetch {ref or 'HEAD'} from {remote.shown}: {text}", source=remote.shown
-            )
-        if "returned error: 30" in said or "url base from redirection" in said:
-            said += " (redirections are not followed: give the address it has now)"
-        message = f"cannot fetch {ref or 'HEAD'} from {remote.shown}: {said}"
-        if any(words in error.output for words in _UNREADABLE):
-            return SourceError(message, source=remote.shown)
-        return UnavailableError(message, source=remote.shown)
+        limit = f"{self._largest} bytes (ACKREP_CATALOG_FETCH_BYTES)"
+        return explained(error, self._remote, ref=ref, limit=limit)
+
+
+def environment_of(
+    remote: Remote, git: Git, *, settings: Sequence[tuple[str, str]] = ()
+) -> dict[str, str]:
+    """Environment of a git process that speaks with a remote, and with nobody else.
+
+    Args:
+        remote: Where it is.
+        git: Whose process it is.
+        settings: More of git's configuration, as names with values.
+    """
+    extra = {"GIT_ALLOW_PROTOCOL": remote.scheme, "GIT_PROTOCOL_FROM_USER": "0"}
+    wanted = list(settings)
+    if remote.user:
+        wanted.append((f"credential.{remote.origin}.helper", _HELPER))
+        extra |= {"REMOTE_USER": remote.user, "REMOTE_PASSWORD": remote.password}
+    for number, (name, value) in enumerate(wanted):
+        extra |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    if wanted:
+        extra["GIT_CONFIG_COUNT"] = str(len(wanted))
+    return git.environment(extra=extra)
+
+
+def explained(
+    error: GitError, remote: Remote, *, ref: str, limit: str
+) -> SourceError | UnavailableError:
+    """Why a fetch failed, for people, without secrets.
+
+    Args:
+        error: What git said.
+        remote: Where it fetched from.
+        ref: What it fetched; empty for its HEAD.
+        limit: How much it may bring, and where that is set.
+    """
+    said = error.output
+    for secret in (remote.password, remote.user if remote.scheme == "https" else ""):
+        said = said.replace(secret, "…") if secret else said
+    said = " ".join(word for word in said.split() if word.isprintable())[:_LONGEST_ANSWER]
+    what = f"cannot fetch {ref or 'HEAD'} from {remote.shown}"
+    if any(words in error.output for words in _TOO_LARGE) or said == _INDEXER_DIED:
+        return SourceError(f"{what}: it is larger than {limit}", source=remote.shown)
+    if "returned error: 30" in said or "url base from redirection" in said:
+        said += " (redirections are not followed: give the address it has now)"
+    if any(words in error.output for words in _UNREADABLE):
+        return SourceError(f"{what}: {said}", source=remote.shown)
+    return UnavailableError(f"{what}: {said}", source=remote.shown)

@@ -1,0 +1,1 @@
+"""Branches and forks that are offered for inclusion."""
