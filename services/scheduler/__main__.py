@@ -9,6 +9,7 @@ from importlib.metadata import version
 import grpc
 
 from ackrep.scheduler.v1 import (
+    access_pb2_grpc,
     bisection_pb2_grpc,
     comparison_pb2_grpc,
     dispatch_pb2_grpc,
@@ -21,6 +22,8 @@ from ackrep.scheduler.v1 import (
     scheduler_pb2_grpc,
 )
 from services import lifetime, logs, rpc
+from services.scheduler.access.audit import Auditing
+from services.scheduler.access.tokens import Access
 from services.scheduler.app import Scheduler
 from services.scheduler.artefacts.files import FileArtefacts
 from services.scheduler.artefacts.retention import ExplainedArtefacts, Sweeper
@@ -50,6 +53,7 @@ from services.scheduler.queue.loops import Dispatcher, Reconciler, Relay, foreve
 from services.scheduler.queue.pauses import Pauses
 from services.scheduler.queue.queueing import Queueing
 from services.scheduler.schedules.scheduling import Firing, Scheduling
+from services.scheduler.servicer.access import AccessServicer
 from services.scheduler.servicer.bisections import BisectionServicer
 from services.scheduler.servicer.comparison import ComparisonServicer
 from services.scheduler.servicer.dispatch import DispatchServicer
@@ -62,6 +66,8 @@ from services.scheduler.servicer.scheduler import SchedulerServicer
 from services.scheduler.servicer.schedules import ScheduleServicer
 from services.scheduler.settings import Settings
 from services.scheduler.sql import Database, sql_store
+from services.scheduler.sql.access import SqlTokens
+from services.scheduler.sql.access_log import SqlAuditLog
 from services.scheduler.sql.history import SqlHistory
 from services.settings import load
 
@@ -78,6 +84,7 @@ _SERVICES = (
     "ackrep.scheduler.v1.ExplanationService",
     "ackrep.scheduler.v1.DispatchService",
     "ackrep.scheduler.v1.HistoryService",
+    "ackrep.scheduler.v1.AccessService",
 )
 
 
@@ -172,6 +179,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             store=store, subjects=catalog, scheduler=scheduler, comparing=comparing, clock=_now
         )
         promotions = Promotions(store=store, trials=trials, in_use=in_use, clock=_now)
+        access = Access(
+            tokens=SqlTokens(database),
+            clock=_now,
+            idle=timedelta(seconds=settings.session_idle_seconds),
+            longest=timedelta(seconds=settings.session_seconds),
+        )
+        auditing = Auditing(entries=SqlAuditLog(database), clock=_now, age=settings.audit_age)
         watch = Watch(store=store, broker=broker, artefacts=artefacts, bells=bells)
         relay = Relay(store=store, broker=broker)
         dispatcher = Dispatcher(
@@ -247,6 +261,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             explanation_pb2_grpc.add_ExplanationServiceServicer_to_server(
                 ExplanationServicer(explaining=Explaining(store=store)), server
             )
+            access_pb2_grpc.add_AccessServiceServicer_to_server(
+                AccessServicer(access=access, auditing=auditing, clock=_now), server
+            )
             dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(
                 DispatchServicer(
                     dispatch=dispatch, runners=runners, promotions=promotions, settings=settings
@@ -264,6 +281,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 sweeper.run(every=settings.retention_every_seconds),
                 firing.run(),
                 bisecting.run(),
+                access.run(every=settings.retention_every_seconds),
+                auditing.run(every=settings.retention_every_seconds),
             )
         )
         await stack.enter_async_context(

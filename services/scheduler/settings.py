@@ -51,6 +51,12 @@ class Settings:
     """How long a file stays that no finished check refers to (yet)."""
     retention_every_seconds: float = 3600.0
     """How often retention looks."""
+    session_idle_seconds: float = 43_200.0
+    """How long a login at the pages lasts without being used."""
+    session_seconds: float = 604_800.0
+    """How long a login lasts in any case."""
+    audit_age_seconds: float = 31_536_000.0
+    """Age at which entries of the audit log are removed; 0: never."""
     wall_seconds: float = 300.0
     """Limit of a check: elapsed time, seconds."""
     cpu_seconds: float = 300.0
@@ -88,6 +94,11 @@ class Settings:
             size=self.retention_bytes,
             grace=timedelta(seconds=self.retention_grace_seconds),
         )
+
+    @property
+    def audit_age(self) -> timedelta | None:
+        """How long the audit log is kept."""
+        return timedelta(seconds=self.audit_age_seconds) if self.audit_age_seconds else None
 
     @property
     def retries(self) -> Retries:

@@ -85,6 +85,11 @@ def failure_group_id(name: str) -> str:
     return _id(name, "failureGroups", _HEX)
 
 
+def token_id(name: str) -> str:
+    """Reads `tokens/{id}`."""
+    return _id(name, "tokens", _HEX)
+
+
 def image_digits(name: str) -> str:
     """Reads `environmentImages/{hex}`."""
     return _id(name, "environmentImages", _SHA256)

@@ -15,6 +15,24 @@ down_revision = None
 def upgrade() -> None:
     """Changes the tables."""
     make_table(
+        "audit_entries",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("principal", sa.String(length=64), nullable=False),
+        sa.Column("token", sa.String(length=32), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("scope", sa.Integer(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("resource", sa.Text(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("audit_entries_principal", "audit_entries", ["principal", "id"], unique=False)
+    op.create_index(
+        op.f("ix_audit_entries_create_time"), "audit_entries", ["create_time"], unique=False
+    )
+    make_table(
         "bisections",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("entity", sa.String(length=16), nullable=False),
@@ -243,6 +261,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     make_table(
+        "tokens",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("display_name", sa.String(length=64), nullable=False),
+        sa.Column("scope", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("hint", sa.String(length=8), nullable=False),
+        sa.Column("creator", sa.String(length=64), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("expire_time", sa.BigInteger(), nullable=True),
+        sa.Column("revoke_time", sa.BigInteger(), nullable=True),
+        sa.Column("last_used_time", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("digest"),
+    )
+    op.create_index(op.f("ix_tokens_display_name"), "tokens", ["display_name"], unique=False)
+    make_table(
         "trials",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("environment", sa.String(length=128), nullable=False),
@@ -408,3 +442,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "check_id"),
     )
     op.create_index(op.f("ix_run_checks_check_id"), "run_checks", ["check_id"], unique=False)
+    make_table(
+        "sessions",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("token", sa.String(length=32), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("expire_time", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_time", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["token"],
+            ["tokens.id"],
+        ),
+        sa.PrimaryKeyConstraint("digest"),
+    )
+    op.create_index(op.f("ix_sessions_token"), "sessions", ["token"], unique=False)
