@@ -1,6 +1,7 @@
 """The gateway's ASGI application: guard, then the API below `/v1/`, then the pages."""
 
 import logging
+from typing import Any
 
 import grpc
 from starlette.applications import Starlette
@@ -83,6 +84,12 @@ class _Split:
         await (self._api if below else self._pages)(scope, receive, send)
 
 
+_REFUSALS = {
+    404: ("NOT_FOUND", "NOT_FOUND"),
+    405: ("UNIMPLEMENTED", "METHOD_NOT_ALLOWED"),
+}
+"""Status and reason of what the router refuses."""
+
 _TITLES = {
     400: "That does not work",
     403: "Not allowed",
@@ -100,7 +107,10 @@ async def _failed(request: Request, failure: Exception) -> Response:
     status, body = failures.describe(failure)
     if not isinstance(failure, Error | grpc.aio.AioRpcError):
         log.error(f"{request.method} {request.url.path} failed", exc_info=failure)
-    return _error_page(request, status, body["error"]["message"])
+    answer = _error_page(request, status, body)
+    if wait := failures.response_of(failure).headers.get("retry-after"):
+        answer.headers["retry-after"] = wait
+    return answer
 
 
 async def _refused(request: Request, failure: Exception) -> Response:
@@ -109,21 +119,24 @@ async def _refused(request: Request, failure: Exception) -> Response:
         404: "There is no page at this address.",
         405: f"This address does not understand {request.method}.",
     }.get(failure.status_code, failure.detail)
-    answer = _error_page(request, failure.status_code, message)
+    code, reason = _REFUSALS.get(failure.status_code, ("UNKNOWN", "REFUSED"))
+    said = failures.HttpError(failure.status_code, message, code=code, reason=reason)
+    answer = _error_page(request, *failures.describe(said))
     answer.headers.update(failure.headers or {})
     return answer
 
 
-def _error_page(request: Request, status: int, message: str) -> Response:
+def _error_page(request: Request, status: int, body: dict[str, Any]) -> Response:
     if context_of(request).closing.is_set():
-        message = "The gateway is stopping."
+        body["error"]["message"] = "The gateway is stopping."
     title = _TITLES.get(status, "Something failed")
     return page(
         request,
         "error.html",
         status=status,
+        data=body,
         code=status,
         title=title,
-        message=message,
+        message=body["error"]["message"],
         request_id=request.scope.get("request_id", ""),
     )

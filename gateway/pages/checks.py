@@ -51,6 +51,7 @@ async def check(request: Request) -> Response:
     return page(
         request,
         "check.html",
+        data={"check": found, "entity": entity, "log": transcript.passages},
         check=found,
         entity=entity,
         hidden=hidden,
@@ -159,6 +160,11 @@ async def check_list(request: Request) -> Response:
     return page(
         request,
         "checks.html",
+        data={
+            "checks": checks.checks,
+            "runs": runs.runs,
+            "nextPageToken": checks.next_page_token,
+        },
         checks=checks.checks,
         next_page=checks.next_page_token,
         runs=runs.runs,

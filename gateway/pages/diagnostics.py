@@ -64,6 +64,13 @@ async def diagnostics(request: Request) -> Response:
         request,
         "diagnostics.html",
         moment=moment,
+        data={
+            "revision": moment.revision,
+            "diagnostics": shown,
+            "totalSize": len(chosen),
+            "severities": severities,
+            "codes": codes,
+        },
         revision=moment.revision,
         files=files,
         places={path: _place(path, items, known) for path, items in files.items()},

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from ackrep.catalog.v1 import catalog_pb2
 from ackrep.scheduler.v1 import scheduler_pb2
+from gateway import failures
 from gateway.context import context_of
 from gateway.pages import contents, graphs, latest, plots, prose
 from gateway.pages.members import entities_named
@@ -67,6 +68,12 @@ async def entity(request: Request) -> Response:
         request,
         "entity.html",
         moment=moment,
+        data={
+            "entity": found,
+            "diagnostics": diagnostics.diagnostics,
+            "checks": history.checks,
+            "latest": {"finished": newest.finished, "active": newest.active},
+        },
         entity=found,
         description=prose.line(found.short_description, place),
         notes=prose.markdown(found.notes, place) if found.notes else "",
@@ -123,7 +130,16 @@ def _others(metadata: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 async def _missing(request: Request, key: str, moment: Moment, similar: str) -> Response:
     keys = [one.strip() for one in similar.split(",") if one.strip()]
     near = await _named(context_of(request).upstream, keys, moment)
-    return page(request, "missing.html", status=404, key=key, moment=moment, similar=near)
+    error = NotFoundError(f"there is no entity {key}", similar=similar)
+    return page(
+        request,
+        "missing.html",
+        status=404,
+        data=failures.describe(error)[1],
+        key=key,
+        moment=moment,
+        similar=near,
+    )
 
 
 async def _named(upstream: Upstream, keys: list[str], moment: Moment) -> list[catalog_pb2.Entity]:

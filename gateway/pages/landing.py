@@ -73,6 +73,14 @@ async def landing(request: Request) -> Response:
     return page(
         request,
         "landing.html",
+        data={
+            "revision": revision,
+            "checkable": sum(balance.counts.values()),
+            "verdicts": {word.slug: count for word, count in balance.counts.items() if count},
+            "attention": [found.finished for _, found in balance.attention],
+            "recentChecks": recent,
+            "runs": runs.runs,
+        },
         moment=Moment(revision, revision),
         revision=revision,
         groups=members.grouped(entities) if few else [],

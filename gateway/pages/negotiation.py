@@ -16,6 +16,8 @@ from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ackrep.scheduler.v1 import check_pb2
+
 
 def wants_json(request: Request) -> bool:
     """Whether a request prefers JSON to HTML; where it likes both equally, it gets HTML."""
@@ -39,9 +41,16 @@ def _quality(accept: str, wanted: str) -> float:
     return next((weight for weight in found.values() if weight >= 0), 0.0)
 
 
-def json_response(data: Mapping[str, Any], *, status: int = 200) -> Response:
-    """Answers with what a page shows, as JSON."""
-    text = json.dumps(_plain(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def json_response(data: Mapping[str, Any], *, status: int = 200, sees_errors: bool) -> Response:
+    """Answers with what a page shows, as JSON.
+
+    Args:
+        data: What the page shows.
+        status: HTTP status.
+        sees_errors: Whether what checks say about script errors is in it, too.
+    """
+    shown = _plain(data, hides=not sees_errors)
+    text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Response(
         text.encode(),
         status_code=status,
@@ -50,21 +59,39 @@ def json_response(data: Mapping[str, Any], *, status: int = 200) -> Response:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, *, hides: bool) -> Any:
     """What JSON can say of a value: messages by protobuf's mapping, records by their fields."""
     if isinstance(value, Message):
+        if hides and isinstance(value, check_pb2.Check):
+            value = _without_output(value)
         return json_format.MessageToDict(value, always_print_fields_with_no_presence=True)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
-            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+            field.name: _plain(getattr(value, field.name), hides=hides)
+            for field in dataclasses.fields(value)
         }
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, hides=hides) for key, item in value.items()}
     if isinstance(value, float):
         # As protobuf's JSON does: JSON itself has no such numbers.
         return value if value == value and abs(value) != float("inf") else str(value)  # noqa: PLR0124
     if isinstance(value, str | int | bool | None):
         return value
     if isinstance(value, Sequence | AbstractSet):
-        return [_plain(item) for item in value]
+        return [_plain(item, hides=hides) for item in value]
     raise TypeError(f"a page's data holds {type(value).__name__}, which is no JSON")
+
+
+def _without_output(check: check_pb2.Check) -> check_pb2.Check:
+    """Leaves out what the page of such a check does not show either (setting `debug`)."""
+    if check.verdict in {check_pb2.VERDICT_SUCCESS, check_pb2.VERDICT_INACCURATE}:
+        return check
+    shown = check_pb2.Check()
+    shown.CopyFrom(check)
+    for field in ("message", "traceback", "log", "remarks"):
+        shown.result.ClearField(field)
+    for attempt in shown.failed_attempts:
+        attempt.ClearField("reason")
+    if not check.HasField("result"):
+        shown.ClearField("result")
+    return shown

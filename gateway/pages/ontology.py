@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ackrep.catalog.v1 import ontology_pb2, search_pb2
+from gateway import failures
 from gateway.context import context_of
 from gateway.pages import addresses, choices, latest, prose
 from gateway.pages.members import grouped
@@ -15,6 +16,7 @@ from gateway.pages.moments import Moment, moment_of
 from gateway.pages.narrowing import Narrowing, tagged
 from gateway.pages.rendering import page
 from gateway.upstream import Upstream
+from services.errors import NotFoundError
 from services.rpc import remote_errors
 
 _TIMEOUT = latest.TIMEOUT
@@ -152,6 +154,13 @@ async def ontology(request: Request) -> Response:
         request,
         "ontology.html",
         moment=moment,
+        data={
+            "query": query,
+            "namespace": concepts.namespace,
+            "concepts": [
+                one for one in concepts.by_name.values() if not words or matches(one, words)
+            ],
+        },
         query=query,
         words=words,
         found=found,
@@ -180,6 +189,12 @@ async def concept(request: Request) -> Response:
         request,
         "concept.html",
         moment=moment,
+        data={
+            "concept": found,
+            "children": concepts.children.get(name, ()),
+            "entities": entities,
+            "totalSize": max(found.entity_count, answer.total_size),
+        },
         concept=found,
         comment=prose.markdown(found.comment) if found.comment else "",
         parents=[concepts.by_name[one] for one in found.parents if one in concepts.by_name],
@@ -227,10 +242,12 @@ def _missing(request: Request, name: str, concepts: Concepts, moment: Moment) ->
 
     known = {concept.concept_id: concept for concept in concepts.by_name.values()}
     near = difflib.get_close_matches(name[:100], known, n=6, cutoff=0.5)
+    error = NotFoundError(f"there is no concept {name}", similar=", ".join(near))
     return page(
         request,
         "no_concept.html",
         status=404,
+        data=failures.describe(error)[1],
         moment=moment,
         concept=name,
         tag=f"{addresses.TAG_PREFIX}{name}",

@@ -81,6 +81,14 @@ async def queue(request: Request) -> Response:
     return page(
         request,
         "queue.html",
+        data={
+            "queue": found,
+            "waiting": waiting.checks,
+            "deadLetters": dead.checks,
+            "runners": runners.runners,
+            "schedules": schedules.schedules,
+            "bisections": running,
+        },
         queue=found,
         places=_places(found),
         pool_pauses=[pause for pause in found.pauses if not pause.environment],

@@ -80,15 +80,16 @@ def page(
         values: What the template shows.
     """
     request.scope.setdefault("route_name", template)
+    viewer = viewer_of(request)
     if data is not None and negotiation.wants_json(request):
-        return negotiation.json_response(data, status=status)
+        return negotiation.json_response(data, status=status, sees_errors=viewer.sees_errors)
     html = (
         environment()
         .get_template(template)
         .render(
             path=request.url.path,
             settings=context_of(request).settings,
-            viewer=viewer_of(request),
+            viewer=viewer,
             moment=moment,
             revision_name=moment.name if moment else "",
             **values,

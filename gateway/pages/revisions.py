@@ -56,6 +56,11 @@ async def revisions(request: Request) -> Response:
     return page(
         request,
         "revisions.html",
+        data={
+            "current": current,
+            "revisions": found,
+            "nextPageToken": answer.next_page_token,
+        },
         moment=Moment(current, current),
         current=current,
         revisions=found,
@@ -100,6 +105,13 @@ async def changes(request: Request) -> Response:
     return page(
         request,
         "changes.html",
+        data={
+            "base": base,
+            "head": head,
+            "entities": answer.entities,
+            "totalSize": answer.total_size,
+            "nextPageToken": answer.next_page_token,
+        },
         moment=Moment(current, current),
         base=base,
         head=head,

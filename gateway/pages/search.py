@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ackrep.catalog.v1 import catalog_pb2, search_pb2
-from ackrep.scheduler.v1 import scheduler_pb2
+from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
 from gateway.context import context_of
 from gateway.pages import addresses, latest, words
 from gateway.pages import choices as asked
@@ -88,6 +88,20 @@ async def entity_list(request: Request) -> Response:
         request,
         "entities.html",
         moment=moment,
+        data={
+            "query": choices.query,
+            "filter": choices.filter,
+            "totalSize": answer.total_size,
+            "results": answer.results,
+            "facets": answer.facets,
+            "corrections": answer.corrections,
+            "nextPageToken": answer.next_page_token,
+            "verdicts": {
+                entity.name: check_pb2.Verdict.Name(found.finished.verdict)
+                for entity in entities
+                if (found := checks.of(entity.name)).finished
+            },
+        },
         choices=choices,
         narrowing=narrowing,
         total=answer.total_size,

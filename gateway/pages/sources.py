@@ -55,6 +55,7 @@ async def source(request: Request) -> Response:
         request,
         "source.html",
         moment=moment,
+        data={"entity": entity, "file": listed, "text": text},
         entity=entity,
         file=listed,
         image=contents.is_image(path),

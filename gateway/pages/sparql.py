@@ -77,6 +77,13 @@ async def sparql(request: Request) -> Response:
         request,
         "sparql.html",
         moment=moment,
+        data={
+            "query": query,
+            "answer": answer,
+            "mistake": mistake,
+            "examples": examples,
+            "namespace": concepts.namespace,
+        },
         query=query or examples[0].query,
         asked=bool(query.strip()),
         answer=answer,
