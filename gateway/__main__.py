@@ -10,6 +10,7 @@ import uvicorn
 
 from gateway.app import build
 from gateway.context import Context
+from gateway.live.connections import Protocol
 from gateway.settings import Settings
 from gateway.upstream import Upstream
 from services import lifetime, logs
@@ -62,7 +63,7 @@ async def serve(
         config = uvicorn.Config(
             build(context),
             access_log=False,
-            http="httptools",
+            http=Protocol,
             lifespan="off",
             log_config=None,
             proxy_headers=False,
@@ -80,6 +81,7 @@ async def serve(
         context.closing.set()
         server.should_exit = True
         await serving
+        context.streams.close()
         stopping.cancel()
 
 

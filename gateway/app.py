@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import artefacts, failures, probes, webhook
 from gateway.context import Context, context_of
 from gateway.guard import Guard
+from gateway.live import endpoint as live
 from gateway.pages import (
     checks,
     diagnostics,
@@ -51,6 +52,7 @@ def build(context: Context) -> ASGIApp:
             *sources.ROUTES,
             *artefacts.ROUTES,
             *probes.ROUTES,
+            *live.ROUTES,
             Mount("/static", Assets(directory=STATIC)),
         ],
         exception_handlers={
@@ -61,7 +63,7 @@ def build(context: Context) -> ASGIApp:
         },
     )
     pages.state.context = context
-    api = Transcoder(context.upstream, closing=context.closing)
+    api = Transcoder(context.upstream, closing=context.closing, streams=context.streams)
     deliveries = webhook.Webhook(
         context.upstream, secret=context.settings.webhook_secret, closing=context.closing
     )

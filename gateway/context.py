@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
+from gateway.live.streams import Streams
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.upstream import Upstream
@@ -17,6 +18,7 @@ class Context:
     settings: Settings
     upstream: Upstream
     metrics: Metrics = field(default_factory=Metrics)
+    streams: Streams = field(default_factory=Streams)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway stops: open streams end then, without saying that they ended."""
 

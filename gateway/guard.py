@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; "
+    "font-src 'self'; connect-src 'self'; worker-src 'self'; frame-src 'self'; "
+    "form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
 """Content security policy of our own pages: nothing inline, nothing from elsewhere."""

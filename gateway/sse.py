@@ -1,61 +1,46 @@
-"""Server streams as server-sent events that resume.
+"""Server streams that belong to one request, as server-sent events.
 
-The `id:` of an event is the message's `resume_token`; a client that comes back with it in
-`Last-Event-ID` (browsers do so by themselves) or in `?lastEventId=` goes on after it. A stream
-that ended is told by `event: end`, one that failed by `event: error`; a connection that closes
-without either was cut, and asking again is right.
+They do something for who asks, such as preparing an environment, or have a deadline of their own;
+what many watch is shared (`gateway.live`). A stream that ended is told by `event: end`, one that
+failed by `event: error`.
 """
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
-from google.protobuf import json_format
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
-from gateway import failures
-
-KEEP_ALIVE_SECONDS = 15.0
-"""A comment is sent after so long a silence, so that nothing between takes the stream for dead."""
-
-FIRST_MESSAGE_SECONDS = 1.0
-"""So long the status line waits for the first message, so that early failures have their status."""
+from gateway.live.entries import entry_of
+from gateway.live.feed import (
+    BEGIN,
+    END,
+    FIRST_MESSAGE_SECONDS,
+    HEADERS,
+    KEEP_ALIVE,
+    KEEP_ALIVE_SECONDS,
+    disconnected,
+    failure_event,
+)
 
 _END: Any = grpc.aio.EOF
 
 
-def message_json(message: Message) -> str:
-    """Prints a message as JSON in one line, with all fields that have no presence of their own."""
-    return json.dumps(
-        json_format.MessageToDict(message, always_print_fields_with_no_presence=True),
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
-
-
 def event(message: Message) -> bytes:
     """Formats one message as an event."""
-    token = str(getattr(message, "resume_token", ""))
-    # A token is ours and has no line break; a forged one must not add fields to the event.
-    line = f"id: {token}\n" if token and token.isprintable() else ""
-    return f"{line}data: {message_json(message)}\n\n".encode()
-
-
-def failure_event(failure: Exception) -> bytes:
-    """Formats a failure as the last event."""
-    _, body = failures.describe(failure)
-    return f"event: error\ndata: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+    entry = entry_of(message)
+    line = f"id: {entry.token}\n".encode() if entry.token else b""
+    return b"%sdata: %s\n\n" % (line, entry.data)
 
 
 async def events(
     call: Any, first: asyncio.Task[Any], *, keep_alive: float, closing: asyncio.Event
 ) -> AsyncGenerator[bytes, None]:
     """Yields the bytes of a stream until its end, its failure, or the gateway's shutdown."""
-    yield b"retry: 1000\n: connected\n\n"
+    yield BEGIN
     shutdown = asyncio.ensure_future(closing.wait())
     reading: asyncio.Task[Any] = first
     try:
@@ -66,7 +51,7 @@ async def events(
             if shutdown in done:
                 return  # without `end`: the client comes back to the next gateway
             if not done:
-                yield b": keep-alive\n\n"
+                yield KEEP_ALIVE
                 continue
             try:
                 message = reading.result()
@@ -74,7 +59,7 @@ async def events(
                 yield failure_event(failure)
                 return
             if message is _END:
-                yield b"event: end\ndata: {}\n\n"
+                yield END
                 return
             yield event(message)
             reading = asyncio.ensure_future(call.read())
@@ -120,21 +105,10 @@ class EventStream:
             self._call.cancel()
 
     async def _send(self, first: asyncio.Task[Any], send: Send) -> None:
-        headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-store"),
-            (b"x-accel-buffering", b"no"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
         async with contextlib.aclosing(
             events(self._call, first, keep_alive=self._keep_alive, closing=self._closing)
         ) as chunks:
             async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def disconnected(receive: Receive) -> None:
-    """Returns when the client is gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

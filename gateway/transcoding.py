@@ -19,6 +19,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway import bodies, failures, requests, sse
+from gateway.live.entries import message_json
+from gateway.live.feed import KEEP_ALIVE_SECONDS, Feed, Single
+from gateway.live.streams import Streams
+from gateway.live.topics import shared, source_of
 from gateway.routes import Match, RouteTable
 from gateway.upstream import Upstream
 from services import errors
@@ -47,13 +51,15 @@ class Transcoder:
         upstream: Upstream,
         *,
         closing: asyncio.Event,
-        keep_alive: float = sse.KEEP_ALIVE_SECONDS,
+        keep_alive: float = KEEP_ALIVE_SECONDS,
         table: RouteTable | None = None,
+        streams: Streams | None = None,
     ) -> None:
         self._upstream = upstream
         self._closing = closing
         self._keep_alive = keep_alive
         self._table = table or RouteTable()
+        self._streams = streams or Streams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -67,7 +73,7 @@ class Transcoder:
                 log.exception(f"{scope['method']} {scope['path']} failed")
             await failures.response_of(failure)(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response | sse.EventStream | bodies.Body:
+    async def _answer(self, request: Request) -> Response | sse.EventStream | Feed | bodies.Body:
         match = self._match(request)
         request.scope["route_name"] = match.route.template.text
         query = QueryParams(request.url.query).multi_items()
@@ -78,6 +84,8 @@ class Transcoder:
         if resume_token and hasattr(message, "resume_token"):
             message.resume_token = resume_token
         timeout = _timeout(request.headers)
+        if shared(match.route) and timeout is None:
+            return self._feed(match, message)
         channel = self._upstream.channel(match.route.peer)
         metadata = (("x-request-id", request.scope.get("request_id", "")),)
         if match.route.raw:
@@ -94,6 +102,17 @@ class Transcoder:
             message, timeout=_unary(timeout), metadata=metadata
         )
         return _json_answer(match, answer)
+
+    def _feed(self, match: Match, message: Message) -> Feed:
+        source = source_of(self._upstream, match.route, message)
+        token = getattr(message, "resume_token", "")
+        return self._streams.feed(
+            [self._streams.reader(source, token=token)],
+            Single(errors=True),
+            closing=self._closing,
+            keep_alive=self._keep_alive,
+            early=True,
+        )
 
     def _match(self, request: Request) -> Match:
         raw_path = request.scope.get("raw_path") or request.scope["path"].encode()
@@ -159,7 +178,7 @@ async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
 
 
 def _json_answer(match: Match, answer: Message) -> Response:
-    text = sse.message_json(answer)
+    text = message_json(answer)
     if match.route.response_body:
         field = match.route.rpc.output_type.fields_by_name[match.route.response_body]
         text = json.dumps(json.loads(text).get(field.json_name), ensure_ascii=False)

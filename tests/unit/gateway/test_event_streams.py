@@ -10,6 +10,7 @@ import pytest
 
 from ackrep.scheduler.v1 import check_pb2
 from gateway import sse
+from gateway.live import feed
 from gateway.transcoding import Transcoder
 from tests.unit.gateway.conftest import Gateway, eventually
 from tests.unit.gateway.fake_services import FakeServices
@@ -161,7 +162,7 @@ async def test_keep_alive(make_gateway: Callable[..., Gateway], services: FakeSe
     assert (await connection.next()).startswith("retry: ")
     assert ": keep-alive\n\n" == await connection.next()
     assert ": keep-alive\n\n" == await connection.next()
-    assert 15.0 == sse.KEEP_ALIVE_SECONDS
+    assert 15.0 == feed.KEEP_ALIVE_SECONDS
     await connection.leave()
 
 
@@ -171,15 +172,16 @@ async def test_shutdown(make_gateway: Callable[..., Gateway], services: FakeServ
     story.check.state = check_pb2.Check.STATE_RUNNING
     gateway = make_gateway()
     connection = Connection(gateway.app, f"/v1/{story.check.name}:watch")
-    await eventually(lambda: connection.chunks.qsize() > len(story.events))
+    sent = ""
+    while sent.count("data: ") < len(story.events):
+        sent += await connection.next()
 
     gateway.context.closing.set()
     async with asyncio.timeout(5):
         await connection.task
 
-    sent = "".join(
-        connection.chunks.get_nowait().decode() for _ in range(connection.chunks.qsize())
-    )
+    while not connection.chunks.empty():
+        sent += await connection.next()
     assert len(story.events) == len(parse(sent))
     assert "event: end" not in sent
 
