@@ -11,6 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from ackrep.catalog.v1 import catalog_pb2, content_pb2, ontology_pb2, search_pb2
 from ackrep.runner.v1 import document_pb2, environment_pb2, runner_pb2
 from ackrep.scheduler.v1 import (
+    activity_pb2,
     bisection_pb2,
     comparison_pb2,
     explanation_pb2,
@@ -38,6 +39,7 @@ SERVICES: dict[str, Sequence[ServiceDescriptor]] = {
         schedule_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
         bisection_pb2.DESCRIPTOR.services_by_name["BisectionService"],
         history_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+        activity_pb2.DESCRIPTOR.services_by_name["ActivityService"],
     ),
     "runner": (
         runner_pb2.DESCRIPTOR.services_by_name["RunnerService"],

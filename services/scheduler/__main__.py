@@ -10,6 +10,7 @@ import grpc
 
 from ackrep.scheduler.v1 import (
     access_pb2_grpc,
+    activity_pb2_grpc,
     bisection_pb2_grpc,
     comparison_pb2_grpc,
     dispatch_pb2_grpc,
@@ -33,6 +34,7 @@ from services.scheduler.bisections.bisecting import Bisecting
 from services.scheduler.catalog.changes import GrpcChanges
 from services.scheduler.catalog.inputs import GrpcCatalog
 from services.scheduler.catalog.past import GrpcPast
+from services.scheduler.checks.activity import WatchActivity
 from services.scheduler.checks.creating import Creating
 from services.scheduler.checks.dispatch import Dispatch
 from services.scheduler.checks.explaining import Explaining
@@ -54,6 +56,7 @@ from services.scheduler.queue.pauses import Pauses
 from services.scheduler.queue.queueing import Queueing
 from services.scheduler.schedules.scheduling import Firing, Scheduling
 from services.scheduler.servicer.access import AccessServicer
+from services.scheduler.servicer.activity import ActivityServicer
 from services.scheduler.servicer.bisections import BisectionServicer
 from services.scheduler.servicer.comparison import ComparisonServicer
 from services.scheduler.servicer.dispatch import DispatchServicer
@@ -68,6 +71,7 @@ from services.scheduler.settings import Settings
 from services.scheduler.sql import Database, sql_store
 from services.scheduler.sql.access import SqlTokens
 from services.scheduler.sql.access_log import SqlAuditLog
+from services.scheduler.sql.activity import SqlChanges
 from services.scheduler.sql.history import SqlHistory
 from services.settings import load
 
@@ -84,6 +88,7 @@ _SERVICES = (
     "ackrep.scheduler.v1.ExplanationService",
     "ackrep.scheduler.v1.DispatchService",
     "ackrep.scheduler.v1.HistoryService",
+    "ackrep.scheduler.v1.ActivityService",
     "ackrep.scheduler.v1.AccessService",
 )
 
@@ -187,6 +192,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         )
         auditing = Auditing(entries=SqlAuditLog(database), clock=_now, age=settings.audit_age)
         watch = Watch(store=store, broker=broker, artefacts=artefacts, bells=bells)
+        activity = WatchActivity(changes=SqlChanges(database), bells=bells, clock=_now)
         relay = Relay(store=store, broker=broker)
         dispatcher = Dispatcher(
             store=store,
@@ -254,6 +260,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             )
             promotion_pb2_grpc.add_PromotionServiceServicer_to_server(
                 PromotionServicer(trials=trials, promotions=promotions), server
+            )
+            activity_pb2_grpc.add_ActivityServiceServicer_to_server(
+                ActivityServicer(activity), server
             )
             maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server(
                 MaintenanceServicer(backup=backup), server

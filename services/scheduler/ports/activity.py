@@ -1,0 +1,26 @@
+"""What is asked of the store to tell that something happens."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """The last change of one check."""
+
+    number: int
+    """Greater than of any change before."""
+    entity: str
+    """Key."""
+    finished: bool
+    """Whether the check is finished since."""
+
+
+class Changes(Protocol):
+    """The changes of all checks, in their order."""
+
+    async def newest(self) -> int:
+        """Gives the number of the last change; 0 where there was none."""
+
+    async def after(self, number: int, *, limit: int) -> list[Change]:
+        """Lists the checks that changed after a number, each with its last change, in order."""
