@@ -9,17 +9,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import artefacts, failures, probes, webhook
+from gateway import artefacts, cors, failures, probes, webhook
+from gateway.caching import Cache
+from gateway.compression import Compression
 from gateway.context import Context, context_of
 from gateway.guard import Guard
 from gateway.live import endpoint as live
 from gateway.pages import (
+    bisections,
     checks,
+    comparisons,
     diagnostics,
     entities,
+    failure_groups,
+    history,
     landing,
+    matrix,
     ontology,
     queue,
     revisions,
@@ -47,7 +54,12 @@ def build(context: Context) -> ASGIApp:
             *diagnostics.ROUTES,
             *revisions.ROUTES,
             *checks.ROUTES,
+            *comparisons.ROUTES,
             *runs.ROUTES,
+            *matrix.ROUTES,
+            *failure_groups.ROUTES,
+            *history.ROUTES,
+            *bisections.ROUTES,
             *queue.ROUTES,
             *sources.ROUTES,
             *artefacts.ROUTES,
@@ -63,34 +75,52 @@ def build(context: Context) -> ASGIApp:
         },
     )
     pages.state.context = context
-    api = Transcoder(context.upstream, closing=context.closing, streams=context.streams)
+    api: ASGIApp = Transcoder(
+        context.upstream, closing=context.closing, streams=context.streams, cache=context.cache
+    )
+    settings = context.settings
+    if settings.cors_origins or settings.cors_credentials:
+        api = cors.CrossOrigin(
+            api, origins=settings.cors_origins, credentials=settings.cors_credentials
+        )
     deliveries = webhook.Webhook(
         context.upstream, secret=context.settings.webhook_secret, closing=context.closing
     )
-    return Guard(_Split(api, pages, deliveries), settings=context.settings, metrics=context.metrics)
+    return Guard(
+        _Split(api, Compression(pages), deliveries, cache=context.cache),
+        settings=context.settings,
+        metrics=context.metrics,
+    )
 
 
 class _Split:
     """Sends `/v1/…` to the API, deliveries to the webhook, and the rest to the pages."""
 
-    def __init__(self, api: ASGIApp, pages: ASGIApp, webhook: ASGIApp) -> None:
+    def __init__(self, api: ASGIApp, pages: ASGIApp, webhook: ASGIApp, *, cache: Cache) -> None:
         self._api = api
         self._pages = pages
         self._webhook = webhook
+        self._cache = cache
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
+            send = self._forgetting(send)
         if scope["path"] == webhook.PATH:
             await self._webhook(scope, receive, send)
             return
         below = scope["path"] == "/v1" or scope["path"].startswith("/v1/")
         await (self._api if below else self._pages)(scope, receive, send)
 
+    def _forgetting(self, send: Send) -> Send:
+        """What changes something is seen at once by whoever did it, before any event tells."""
 
-_REFUSALS = {
-    404: ("NOT_FOUND", "NOT_FOUND"),
-    405: ("UNIMPLEMENTED", "METHOD_NOT_ALLOWED"),
-}
-"""Status and reason of what the router refuses."""
+        async def forget(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._cache.forget()
+            await send(message)
+
+        return forget
+
 
 _TITLES = {
     400: "That does not work",

@@ -62,6 +62,19 @@ def clock(moment: Timestamp) -> str:
     return moment.ToDatetime(tzinfo=datetime.UTC).strftime("%a %-d %b %H:%M UTC")
 
 
+def minute(moment: Timestamp) -> str:
+    """Writes a moment of the past to the minute, in UTC."""
+    return moment.ToDatetime(tzinfo=datetime.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def image(digest: str) -> str:
+    """Writes which image something ran in: the beginning of a digest; a version as it is."""
+    name, _, tail = digest.partition("@")
+    plain = (tail or name).removeprefix("sha256:")
+    short = plain if ":" in plain or "_" in plain else plain[:12]
+    return f"{name.removeprefix('environments/')}@{short}" if tail else short
+
+
 def between(begin: Timestamp, end: Timestamp) -> float:
     """Gives the seconds from one moment to another, never less than none."""
     return max(0.0, (end.ToNanoseconds() - begin.ToNanoseconds()) / 1e9)
@@ -129,6 +142,8 @@ FILTERS: dict[str, Any] = {
     "duration": duration,
     "roughly": roughly,
     "clock": clock,
+    "minute": minute,
+    "image": image,
     "filesize": size,
     "number": number,
     "shape": shape,
