@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from gateway import caching
 from gateway.app import build
 from gateway.context import Context
 from gateway.live.connections import Protocol
@@ -75,12 +76,16 @@ async def serve(
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         log.info(f"serving HTTP on http://{settings.address.rpartition(':')[0]}:{port}/")
         listening(port)
+        following = asyncio.ensure_future(
+            caching.follow(upstream.channel("catalog"), context.cache, context.closing)
+        )
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         context.closing.set()
         server.should_exit = True
         await serving
+        await following
         context.streams.close()
         stopping.cancel()
 

@@ -122,6 +122,12 @@ class _Split:
         return forget
 
 
+_REFUSALS = {
+    404: ("NOT_FOUND", "NOT_FOUND"),
+    405: ("UNIMPLEMENTED", "METHOD_NOT_ALLOWED"),
+}
+"""Status and reason of what the router refuses."""
+
 _TITLES = {
     400: "That does not work",
     403: "Not allowed",

@@ -15,7 +15,8 @@ import grpc
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from gateway import failures, sse
+from gateway import conditions, failures
+from gateway.live.feed import disconnected
 from services import media
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Body:
             AioRpcError: The call failed before anything was sent.
         """
         sending = asyncio.ensure_future(self._send(send))
-        gone = asyncio.ensure_future(sse.disconnected(receive))
+        gone = asyncio.ensure_future(disconnected(receive))
         try:
             await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -61,7 +62,7 @@ class Body:
 
     async def _send(self, send: Send) -> None:
         headers = _passed(await self._call.initial_metadata())
-        if "etag" in headers and _matches(self._known, headers["etag"]):
+        if "etag" in headers and conditions.matches(self._known, headers["etag"]):
             # Told before the first byte is read: the service only sends it of what exists.
             headers.pop("content-length", None)
             await _start(send, 304, headers)
@@ -120,14 +121,6 @@ def _passed(metadata: Any) -> dict[str, str]:
 
 def _type(said: str) -> str:
     return said if _TYPE.fullmatch(said) else media.OCTETS
-
-
-def _matches(asked: str, etag: str) -> bool:
-    """Whether `If-None-Match` names what is there; weak comparison, as RFC 9110 says."""
-    wanted = etag.removeprefix("W/")
-    return any(
-        tag.strip() == "*" or tag.strip().removeprefix("W/") == wanted for tag in asked.split(",")
-    )
 
 
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:

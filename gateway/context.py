@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
+from gateway.caching import Cache
 from gateway.live.streams import Streams
 from gateway.metrics import Metrics
 from gateway.settings import Settings
@@ -19,6 +20,7 @@ class Context:
     upstream: Upstream
     metrics: Metrics = field(default_factory=Metrics)
     streams: Streams = field(default_factory=Streams)
+    cache: Cache = field(default_factory=Cache)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway stops: open streams end then, without saying that they ended."""
 

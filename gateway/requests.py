@@ -3,8 +3,9 @@
 import base64
 import json
 import math
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
@@ -24,6 +25,7 @@ _AS_TEXT = {
     "google.protobuf.Timestamp",
     "google.protobuf.Duration",
     "google.protobuf.FieldMask",
+    "google.protobuf.BoolValue",
     "google.protobuf.StringValue",
     "google.protobuf.BytesValue",
     "google.protobuf.Int64Value",
@@ -34,6 +36,8 @@ _AS_TEXT = {
     "google.protobuf.FloatValue",
 }
 """Messages whose JSON form is a string (or may be one)."""
+_BOOLEANS = {"true": True, "false": False}
+_MAP_KEY = re.compile(r"(.+)\[([^\[\]]*)\]")
 
 
 def build(match: Match, *, query: Iterable[tuple[str, str]], body: bytes) -> Message:
@@ -82,50 +86,117 @@ def _set_text(message: Message, path: str, value: str) -> None:
     setattr(message, last, value)
 
 
+class _Leaf(NamedTuple):
+    """A field that query parameters fill."""
+
+    path: tuple[str, ...]
+    """Names of the fields that lead to it, and its own."""
+    field: FieldDescriptor
+    parameter: str
+    """How the request spells it."""
+
+
 def _apply_query(request: Message, parameters: list[tuple[str, str]], *, taken: set[str]) -> None:
-    tree: dict[str, Any] = {}
-    for key, text in parameters:
-        fields = _resolve(request.DESCRIPTOR, key, taken=taken)
-        at = tree
-        for parent in fields[:-1]:
-            at = at.setdefault(parent.name, {})
-        leaf = fields[-1]
-        value = _value(leaf, key, text)
-        if leaf.is_repeated:
-            at.setdefault(leaf.name, []).append(value)
-        elif leaf.name in at:
-            raise InvalidArgumentError(f"the query parameter {key!r} is given twice", parameter=key)
+    leaves: dict[tuple[str, ...], _Leaf] = {}
+    values: dict[tuple[str, ...], Any] = {}
+    for parameter, text in parameters:
+        key, entry = parameter, None
+        if found := _MAP_KEY.fullmatch(parameter):
+            key, entry = found.groups()
+        leaf = _resolve(request.DESCRIPTOR, key, parameter=parameter, taken=taken)
+        if _is_map(leaf.field) != (entry is not None):
+            raise InvalidArgumentError(
+                f"the query parameter {parameter!r} is {'a' if entry is None else 'no'} map: an "
+                "entry of a map is said as name[key]=value",
+                parameter=parameter,
+            )
+        if entry is not None:
+            entries = values.setdefault(leaf.path, {})
+            if entry in entries:
+                raise _twice(parameter)
+            entries[entry] = _value(_map_value(leaf.field), parameter, text)
+        elif leaf.field.is_repeated:
+            values.setdefault(leaf.path, []).append(_value(leaf.field, parameter, text))
+        elif leaf.path in values:
+            raise _twice(parameter)
         else:
-            at[leaf.name] = value
-    try:
-        json_format.ParseDict(tree, request)
-    except json_format.ParseError as error:
-        raise InvalidArgumentError(f"a query parameter does not fit: {error}") from error
+            values[leaf.path] = _value(leaf.field, parameter, text)
+        leaves.setdefault(leaf.path, leaf)
+    _refuse_alternatives(leaves.values())
+    for path, leaf in leaves.items():
+        tree: Any = values[path]
+        for name in reversed(path):
+            tree = {name: tree}
+        try:  # one by one, so that an error can say of which
+            json_format.ParseDict(tree, request)
+        except (json_format.ParseError, ValueError) as error:
+            raise InvalidArgumentError(
+                f"the query parameter {leaf.parameter!r} does not fit: {error}",
+                parameter=leaf.parameter,
+            ) from error
 
 
-def _resolve(root: Any, key: str, *, taken: set[str]) -> list[FieldDescriptor]:
+def _refuse_alternatives(leaves: Iterable[_Leaf]) -> None:
+    """Refuses two members of one oneof, of which the later would win silently."""
+    said: dict[tuple[tuple[str, ...], str], str] = {}
+    for leaf in leaves:
+        if leaf.field.containing_oneof is None:
+            continue
+        alternatives = (leaf.path[:-1], leaf.field.containing_oneof.name)
+        if alternatives in said:
+            raise InvalidArgumentError(
+                f"{said[alternatives]!r} and {leaf.parameter!r} exclude each other",
+                parameter=leaf.parameter,
+            )
+        said[alternatives] = leaf.parameter
+
+
+def _twice(parameter: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"the query parameter {parameter!r} is given twice", parameter=parameter
+    )
+
+
+def _resolve(root: Any, key: str, *, parameter: str, taken: set[str]) -> _Leaf:
     fields: list[FieldDescriptor] = []
     at: Any = root
     for part in key.split("."):
         found = at and next((f for f in at.fields if part in {f.name, f.json_name}), None)
         if not found:
-            raise InvalidArgumentError(f"unknown query parameter {key!r}", parameter=key)
+            raise InvalidArgumentError(
+                f"unknown query parameter {parameter!r}", parameter=parameter
+            )
         fields.append(found)
         well_known = found.message_type and found.message_type.full_name in _AS_TEXT
         at = None if well_known or found.is_repeated else found.message_type
     leaf = fields[-1]
-    if ".".join(field.name for field in fields) in taken:
-        raise InvalidArgumentError(f"{key!r} is said in the path already", parameter=key)
-    if leaf.message_type and leaf.message_type.full_name not in _AS_TEXT:
+    path = tuple(field.name for field in fields)
+    if ".".join(path) in taken:
         raise InvalidArgumentError(
-            f"the query parameter {key!r} is a message: name one of its fields", parameter=key
+            f"{parameter!r} is said in the path already", parameter=parameter
         )
-    return fields
+    if leaf.message_type and not _is_map(leaf) and leaf.message_type.full_name not in _AS_TEXT:
+        raise InvalidArgumentError(
+            f"the query parameter {parameter!r} is a message: name one of its fields",
+            parameter=parameter,
+        )
+    return _Leaf(path, leaf, parameter)
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return bool(field.message_type and field.message_type.GetOptions().map_entry)
+
+
+def _map_value(field: FieldDescriptor) -> FieldDescriptor:
+    value: FieldDescriptor = field.message_type.fields_by_name["value"]  # type: ignore[union-attr]
+    return value
 
 
 def _value(field: FieldDescriptor, key: str, text: str) -> Any:
     kind = field.cpp_type
     try:
+        if field.message_type and field.message_type.full_name == "google.protobuf.BoolValue":
+            return _BOOLEANS[text]
         if kind in _INTEGERS:
             if not text.removeprefix("-").isdecimal() or not text.isascii():
                 raise ValueError(text)
@@ -133,7 +204,7 @@ def _value(field: FieldDescriptor, key: str, text: str) -> Any:
         if kind in {FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT}:
             return text if text in _NOT_FINITE else _finite(text)
         if kind == FieldDescriptor.CPPTYPE_BOOL:
-            return {"true": True, "false": False}[text]
+            return _BOOLEANS[text]
         if kind == FieldDescriptor.CPPTYPE_ENUM and field.enum_type is not None:
             return int(text) if text.isdecimal() else field.enum_type.values_by_name[text].number
         if field.type == FieldDescriptor.TYPE_BYTES:
@@ -156,7 +227,7 @@ def _finite(text: str) -> float:
 def _kind_name(field: FieldDescriptor) -> str:
     if field.cpp_type in _INTEGERS:
         return "integer"
-    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+    if field.message_type or field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return "boolean (true or false)"
     if field.enum_type is not None:
         return f"value of {field.enum_type.name}"

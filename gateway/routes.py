@@ -1,5 +1,6 @@
 """The routes of the API, read from the `google.api.http` annotations of the three services."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,17 +68,17 @@ class Route:
     response_body: str
     """Field of the response that is answered in place of the whole; empty for the whole."""
 
-    @property
+    @functools.cached_property
     def method(self) -> str:
         """The rpc's path on the wire, `/package.Service/Method`."""
         return f"/{self.rpc.containing_service.full_name}/{self.rpc.name}"
 
-    @property
+    @functools.cached_property
     def request(self) -> type[Message]:
         """Class of the request."""
         return GetMessageClass(self.rpc.input_type)
 
-    @property
+    @functools.cached_property
     def response(self) -> type[Message]:
         """Class of the response, or of one message of the stream."""
         return GetMessageClass(self.rpc.output_type)

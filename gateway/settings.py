@@ -37,6 +37,12 @@ class Settings:
     a container's port is published on the loopback interface only."""
     debug: bool | None = None
     """Whether pages show tracebacks and logs of script errors; by default on loopback only."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins (`https://host[:port]`) whose pages may use the API, without cookies; none unless
+    named."""
+    cors_credentials: tuple[str, ...] = ()
+    """Origins whose pages may use the API with the cookies of whoever looks at them: trust them as
+    this gateway itself."""
     webhook_secret: str = ""
     """What a forge signs its deliveries to `/hooks/source` with; without it there is no such
     address."""

@@ -2,44 +2,41 @@
 
 Requests and answers follow protobuf's JSON mapping: 64-bit integers as strings, lowerCamelCase
 out, both spellings in. Errors follow AIP-193 (`gateway.failures`), streams are server-sent events
-(`gateway.sse`), files are their own bytes (`gateway.bodies`).
+(`gateway.live`, `gateway.sse`), files are their own bytes (`gateway.bodies`). What only depends on
+the revision of the data repository is answered from `gateway.caching`.
 """
 
 import asyncio
 import json
 import logging
-import re
 from typing import Any
+from urllib.parse import parse_qsl
 
 import grpc
 from google.protobuf.message import Message
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import bodies, failures, requests, sse
+from gateway import bodies, caching, calls, failures, requests, sse
+from gateway.answers import Answer
+from gateway.caching import Cache
 from gateway.live.entries import message_json
 from gateway.live.feed import KEEP_ALIVE_SECONDS, Feed, Single
 from gateway.live.streams import Streams
 from gateway.live.topics import shared, source_of
-from gateway.routes import Match, RouteTable
+from gateway.routes import Match, Route, RouteTable
 from gateway.upstream import Upstream
 from services import errors
 
 log = logging.getLogger(__name__)
 
-DEFAULT_TIMEOUT = 30.0
-"""Seconds that a unary call may take, unless the client says otherwise with `Grpc-Timeout`."""
-
-MAX_TIMEOUT = 600.0
-"""More seconds than this no unary call gets."""
-
 MAX_BODY_BYTES = 1024 * 1024
 """Largest request body."""
 
-_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
-_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
+_READING = frozenset({"GET", "HEAD"})
+_NOT_KEPT = {"cache-control": "no-store"}
 _EVENT_ID_PARAMETERS = ("lastEventId", "last_event_id")
 
 
@@ -54,16 +51,26 @@ class Transcoder:
         keep_alive: float = KEEP_ALIVE_SECONDS,
         table: RouteTable | None = None,
         streams: Streams | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self._upstream = upstream
         self._closing = closing
         self._keep_alive = keep_alive
         self._table = table or RouteTable()
         self._streams = streams or Streams()
+        self._cache = cache or Cache()
+        self._calls: dict[Route, Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
+        kept = None
+        if scope["method"] in _READING:
+            kept = self._cache.find(_key(scope))
         try:
+            if kept is not None:
+                scope["route_name"] = kept.route
+                await kept(scope, receive, send)
+                return
             answer = await self._answer(Request(scope, receive))
             await answer(scope, receive, send)
         except ClientDisconnect:
@@ -73,35 +80,43 @@ class Transcoder:
                 log.exception(f"{scope['method']} {scope['path']} failed")
             await failures.response_of(failure)(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response | sse.EventStream | Feed | bodies.Body:
+    async def _answer(self, request: Request) -> ASGIApp:
         match = self._match(request)
-        request.scope["route_name"] = match.route.template.text
-        query = QueryParams(request.url.query).multi_items()
+        if match is None:  # OPTIONS
+            return Response(status_code=204, headers={"allow": self._allowed(request)})
+        route = match.route
+        request.scope["route_name"] = route.template.text
+        query = _query(request.scope)
         resume_token = None
-        if match.route.streams and not match.route.raw:
+        if route.streams and not route.raw:
             query, resume_token = _resume(query, request.headers)
         message = requests.build(match, query=query, body=await read_body(request))
         if resume_token and hasattr(message, "resume_token"):
             message.resume_token = resume_token
-        timeout = _timeout(request.headers)
-        if shared(match.route) and timeout is None:
+        timeout = calls.timeout_of(request.headers)
+        events = route.streams and not route.raw
+        if events and request.method != "HEAD" and shared(route) and timeout is None:
             return self._feed(match, message)
-        channel = self._upstream.channel(match.route.peer)
-        metadata = (("x-request-id", request.scope.get("request_id", "")),)
-        if match.route.raw:
-            limit = timeout if match.route.streams else _unary(timeout)
-            call = self._callable(channel, match)(message, timeout=limit, metadata=metadata)
-            return bodies.Body(call, request=request, streams=match.route.streams)
-        if match.route.streams:
-            return sse.EventStream(
-                self._callable(channel, match)(message, timeout=timeout, metadata=metadata),
-                closing=self._closing,
-                keep_alive=self._keep_alive,
-            )
-        answer = await self._callable(channel, match)(
-            message, timeout=_unary(timeout), metadata=metadata
+        limit = timeout if route.streams else calls.bounded(timeout)
+        generation = self._cache.generation
+        call = self._callable(route)(message, timeout=limit, metadata=calls.metadata_of(request))
+        if route.raw:
+            return bodies.Body(call, request=request, streams=route.streams)
+        if events and request.method == "HEAD":
+            return await calls.head_of(call)
+        if events:
+            return sse.EventStream(call, closing=self._closing, keep_alive=self._keep_alive)
+        body = _json(route, await calls.answered(call, request))
+        if route.verb != "GET":
+            return Response(body, media_type="application/json", headers=_NOT_KEPT)
+        answer = Answer(
+            body,
+            route=route.template.text,
+            cache_control=caching.cache_control(route.method, message),
         )
-        return _json_answer(match, answer)
+        if route.method in caching.BY_REVISION:
+            self._cache.keep(_key(request.scope), answer, generation=generation)
+        return answer
 
     def _feed(self, match: Match, message: Message) -> Feed:
         source = source_of(self._upstream, match.route, message)
@@ -114,35 +129,48 @@ class Transcoder:
             early=True,
         )
 
-    def _match(self, request: Request) -> Match:
-        raw_path = request.scope.get("raw_path") or request.scope["path"].encode()
+    def _match(self, request: Request) -> Match | None:
+        """Finds the route; None for OPTIONS, which is answered for every path of a route."""
         verb = "GET" if request.method == "HEAD" else request.method
-        try:
-            match, allowed = self._table.match(verb, raw_path.decode("ascii"))
-        except ValueError as error:
-            raise errors.InvalidArgumentError("the path is no UTF-8") from error
+        match, allowed = self._find(verb, request.scope)
         if match:
             return match
-        if allowed:
-            raise failures.HttpError(
-                405,
-                f"{request.method} is not possible here; {', '.join(allowed)} is",
-                code="UNIMPLEMENTED",
-                reason="METHOD_NOT_ALLOWED",
-                allow=", ".join(allowed),
+        if not allowed:
+            raise errors.NotFoundError(
+                f"there is no {request.url.path} in this API; /openapi.json lists all that is"
             )
-        raise errors.NotFoundError(
-            f"there is no {request.url.path} in this API; /openapi.json lists all that is"
+        if verb == "OPTIONS":
+            return None
+        allow = self._allowed(request)
+        raise failures.HttpError(
+            405,
+            f"{request.method} is not possible here; {allow} is",
+            code="UNIMPLEMENTED",
+            reason="METHOD_NOT_ALLOWED",
+            allow=allow,
         )
 
-    @staticmethod
-    def _callable(channel: grpc.aio.Channel, match: Match) -> Any:
-        make = channel.unary_stream if match.route.streams else channel.unary_unary
-        return make(
-            match.route.method,
-            request_serializer=match.route.request.SerializeToString,
-            response_deserializer=match.route.response.FromString,
-        )
+    def _find(self, verb: str, scope: Scope) -> tuple[Match | None, list[str]]:
+        try:
+            return self._table.match(verb, _key(scope)[0].decode("ascii"))
+        except ValueError as error:
+            raise errors.InvalidArgumentError("the path is no UTF-8") from error
+
+    def _allowed(self, request: Request) -> str:
+        _, allowed = self._find("OPTIONS", request.scope)
+        also = ["HEAD", "OPTIONS"] if "GET" in allowed else ["OPTIONS"]
+        return ", ".join(sorted({*allowed, *also}))
+
+    def _callable(self, route: Route) -> Any:
+        if route not in self._calls:
+            channel = self._upstream.channel(route.peer)
+            make = channel.unary_stream if route.streams else channel.unary_unary
+            self._calls[route] = make(
+                route.method,
+                request_serializer=route.request.SerializeToString,
+                response_deserializer=route.response.FromString,
+            )
+        return self._calls[route]
 
 
 async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
@@ -177,14 +205,24 @@ async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
     )
 
 
-def _json_answer(match: Match, answer: Message) -> Response:
+def _key(scope: Scope) -> caching.Key:
+    return scope.get("raw_path") or scope["path"].encode(), scope.get("query_string", b"")
+
+
+def _query(scope: Scope) -> list[tuple[str, str]]:
+    text = scope.get("query_string", b"").decode("latin-1")
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise errors.InvalidArgumentError("the query is no UTF-8") from error
+
+
+def _json(route: Route, answer: Message) -> bytes:
     text = message_json(answer)
-    if match.route.response_body:
-        field = match.route.rpc.output_type.fields_by_name[match.route.response_body]
+    if route.response_body:
+        field = route.rpc.output_type.fields_by_name[route.response_body]
         text = json.dumps(json.loads(text).get(field.json_name), ensure_ascii=False)
-    return Response(
-        text.encode(), media_type="application/json", headers={"cache-control": "no-store"}
-    )
+    return text.encode()
 
 
 def _resume(
@@ -194,19 +232,3 @@ def _resume(
     rest = [(key, value) for key, value in query if key not in _EVENT_ID_PARAMETERS]
     # The header wins: a browser that reconnects knows more than the address it began with.
     return rest, headers.get("last-event-id") or (said[-1] if said else None)
-
-
-def _unary(timeout: float | None) -> float:
-    return min(timeout or DEFAULT_TIMEOUT, MAX_TIMEOUT)
-
-
-def _timeout(headers: Headers) -> float | None:
-    text = headers.get("grpc-timeout")
-    if text is None:
-        return None
-    found = _TIMEOUT.fullmatch(text)
-    if found is None:
-        raise errors.InvalidArgumentError(
-            f"the header Grpc-Timeout is {text!r}, which is no duration such as 500m or 5S"
-        )
-    return int(found[1]) * _UNITS[found[2]]

@@ -136,7 +136,7 @@ async def test_facts_of_an_error(client: httpx.AsyncClient) -> None:
 
 async def test_wrong_verb_names_the_right_one(client: httpx.AsyncClient) -> None:
     """A wrong verb is answered with those that the path understands."""
-    assert "GET, POST" == (await client.put("/v1/checks")).headers["allow"]
+    assert "GET, HEAD, OPTIONS, POST" == (await client.put("/v1/checks")).headers["allow"]
 
 
 async def test_body_is_no_json(client: httpx.AsyncClient) -> None:
