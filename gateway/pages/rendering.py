@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.access.viewers import viewer_of
 from gateway.context import context_of
-from gateway.pages import addresses, formats, negotiation, prose, words
+from gateway.pages import addresses, formats, moments, navigation, negotiation, prose, words
 from gateway.pages.moments import Moment
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -56,6 +56,9 @@ def environment() -> jinja2.Environment:
         between=formats.between,
         VERDICTS=words.VERDICTS,
         TYPES=words.TYPES,
+        drawn=moments.milliseconds,
+        PLACES=navigation.PLACES,
+        place_of=navigation.place_of,
     )
     return env
 
