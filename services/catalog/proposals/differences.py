@@ -20,6 +20,7 @@ from services.catalog.domain.proposal_diffs import (
 from services.catalog.domain.proposals import Proposal
 from services.catalog.ports import Objects, Store
 from services.catalog.sources.git import Git, GitError
+from services.errors import UnavailableError
 
 MOST_FILES: Final = 300
 """Files whose content is compared."""
@@ -57,7 +58,7 @@ class Differences:
         """What merging it would change.
 
         Raises:
-            NotFoundError: One of its revisions is not indexed.
+            UnavailableError: One of its revisions is not indexed, as where the index is made anew.
         """
         trees = proposal.comparison.base_tree, proposal.comparison.tree
         known = self._kept.get(trees)
@@ -68,6 +69,11 @@ class Differences:
         return known
 
     async def _compared(self, old: str, new: str) -> ProposalDiff:
+        for tree in (old, new):
+            if await self._store.revision(tree) is None:
+                raise UnavailableError(
+                    "the revisions of the proposal are not indexed yet; try again"
+                )
         files = changed_files(await self._objects.changes(old, new))
         keys = sorted(await self._store.changed(old, new))
         before, after = await self._entities(old, keys), await self._entities(new, keys)

@@ -100,13 +100,13 @@ class Proposing:
                 refresh_time=now,
                 comparison=comparison,
             )
+            await self._index(proposal)
             await self._proposals.add(proposal)
             kept = True
         finally:
             if not kept:
                 with contextlib.suppress(Error):
                     await self._lineage.forget(key)
-        await self._index(proposal)
         log.info(f"{proposal.name}: {url or 'a branch'} {draft.branch} was proposed")
         return proposal
 
@@ -220,8 +220,8 @@ class Proposing:
                     refresh_time=now if fetch else proposal.refresh_time,
                     problem="" if fetch else proposal.problem,
                 )
+            await self._index(updated)  # before: who reads it finds its revisions
             await self._proposals.replace(updated)
-            await self._index(updated)
             return updated
 
     async def _compared(self, key: str) -> Comparison:
