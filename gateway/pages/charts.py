@@ -80,7 +80,6 @@ class Chart:
     title: str
     about: str
     """What it shows, in a sentence, with the numbers that matter."""
-    unit: str
     marks: Sequence[Mark]
     lines: Sequence[Line]
     ticks: Sequence[Tick]
@@ -103,7 +102,7 @@ def run_times(points: Sequence[Point]) -> Chart | None:
         about,
         points,
         write=formats.duration,
-        unit="s",
+        write_step=lambda seconds: f"{seconds:g} s",
         lines=[(median, f"median {formats.duration(median)}", "median")],
     )
 
@@ -133,7 +132,6 @@ def errors(points: Sequence[Point]) -> Chart | None:
         about,
         points,
         write=formats.number,
-        unit="",
         lines=lines,
         logarithmic=any(point.value > 0 for point in points),
     )
@@ -146,7 +144,7 @@ def scores(points: Sequence[Point]) -> Chart | None:
         return None
     about = f"{formats.count(len(points), 'check')}; the newest score is "
     about += f"{formats.number(points[-1].value)}."
-    return _drawn("Score", about, points, write=formats.number, unit="", lines=())
+    return _drawn("Score", about, points, write=formats.number, lines=())
 
 
 def _slug(point: Point) -> str:
@@ -163,7 +161,7 @@ def _drawn(
     points: Sequence[Point],
     *,
     write: Callable[[float], str],
-    unit: str,
+    write_step: Callable[[float], str] = formats.number,
     lines: Sequence[tuple[float, str, str]],
     logarithmic: bool | None = None,
 ) -> Chart:
@@ -191,12 +189,11 @@ def _drawn(
                 detail=point.detail,
             )
         )
-    drawn = [Line(y=place(step), label=write(step), kind="grid") for step in steps]
+    drawn = [Line(y=place(step), label=write_step(step), kind="grid") for step in steps]
     drawn += [Line(y=place(value), label=label, kind=kind) for value, label, kind in lines]
     return Chart(
         title=title,
         about=about,
-        unit=unit,
         marks=marks,
         lines=drawn,
         ticks=ticks,

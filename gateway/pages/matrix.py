@@ -132,6 +132,8 @@ async def matrix(request: Request) -> Response:
     groups = groups_of(viewer, found)
     titles = _titles(viewer, found)
     picked = {number for number, one in enumerate(found.causes, 1) if one.fingerprint == view.group}
+    if picked:  # what was asked for comes first
+        found.rows.sort(key=lambda row: all(cell.cause not in picked for cell in row.cells))
     for number, cause in enumerate(found.causes, 1):
         cause.title = titles.get(number, "")
     return page(
@@ -174,7 +176,7 @@ async def _runs(upstream: Upstream, view: View) -> tuple[Sequence[str], bool]:
         token = answer.next_page_token
         if not token:
             break
-    return names[view.skip : view.skip + view.width][::-1], len(names) == wanted
+    return names[view.skip : view.skip + view.width][::-1], len(names) >= wanted
 
 
 async def _narrowed(upstream: Upstream, view: View) -> Sequence[str] | None:

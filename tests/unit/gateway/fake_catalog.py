@@ -235,7 +235,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
                 found = [
                     entity
                     for entity in found
-                    if value.lower() in f"{entity.title} {entity.key}".lower()
+                    if value.strip('"').lower() in f"{entity.title} {entity.key}".lower()
                 ]
             else:
                 raise InvalidArgumentError(f"unknown field {name!r} in the filter")

@@ -19,14 +19,19 @@ from ackrep.catalog.v1 import (
 )
 from ackrep.runner.v1 import environment_pb2, environment_pb2_grpc, runner_pb2, runner_pb2_grpc
 from ackrep.scheduler.v1 import (
+    activity_pb2_grpc,
     bisection_pb2_grpc,
+    comparison_pb2_grpc,
+    history_pb2_grpc,
     queue_pb2_grpc,
     schedule_pb2_grpc,
     scheduler_pb2_grpc,
 )
 from services import rpc
+from tests.unit.gateway.fake_activity import FakeActivity
 from tests.unit.gateway.fake_catalog import FakeCatalog
 from tests.unit.gateway.fake_content import FakeContent
+from tests.unit.gateway.fake_history import FakeHistory
 from tests.unit.gateway.fake_ontology import FakeOntology
 from tests.unit.gateway.fake_queue import FakeQueue
 from tests.unit.gateway.fake_scheduler import FakeScheduler
@@ -92,6 +97,7 @@ class FakeServices:
     search: FakeSearch
     ontology: FakeOntology
     scheduler: FakeScheduler
+    history: FakeHistory
     queue: FakeQueue
     runner: FakeRunner
     address: str
@@ -101,7 +107,7 @@ class FakeServices:
 async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
     """Serves all three on one port."""
     catalog, scheduler, runner = FakeCatalog(), FakeScheduler(pace=pace), FakeRunner()
-    queue = scheduler.queue
+    queue, history = scheduler.queue, FakeHistory(scheduler)
     content, search, ontology = FakeContent(), FakeSearch(catalog), FakeOntology(catalog)
 
     def register(server: grpc.aio.Server) -> None:
@@ -111,8 +117,11 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
         ontology_pb2_grpc.add_OntologyServiceServicer_to_server(ontology, server)
         scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server(scheduler, server)
         queue_pb2_grpc.add_QueueServiceServicer_to_server(queue, server)
+        activity_pb2_grpc.add_ActivityServiceServicer_to_server(FakeActivity(scheduler), server)
         schedule_pb2_grpc.add_ScheduleServiceServicer_to_server(queue, server)
         bisection_pb2_grpc.add_BisectionServiceServicer_to_server(queue, server)
+        history_pb2_grpc.add_HistoryServiceServicer_to_server(history, server)
+        comparison_pb2_grpc.add_ComparisonServiceServicer_to_server(history, server)
         runner_pb2_grpc.add_RunnerServiceServicer_to_server(runner, server)
         environment_pb2_grpc.add_EnvironmentServiceServicer_to_server(runner, server)
 
@@ -127,6 +136,7 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
         ],
         grace=0.1,
     ) as port:
+        address = f"127.0.0.1:{port}"
         yield FakeServices(
-            catalog, content, search, ontology, scheduler, queue, runner, f"127.0.0.1:{port}"
+            catalog, content, search, ontology, scheduler, history, queue, runner, address
         )
