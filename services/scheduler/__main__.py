@@ -17,6 +17,7 @@ from ackrep.scheduler.v1 import (
     explanation_pb2_grpc,
     history_pb2_grpc,
     maintenance_pb2_grpc,
+    notification_pb2_grpc,
     promotion_pb2_grpc,
     queue_pb2_grpc,
     schedule_pb2_grpc,
@@ -48,6 +49,10 @@ from services.scheduler.environments.trials import Trials
 from services.scheduler.history.comparing import Comparing
 from services.scheduler.history.retrospect import Retrospect
 from services.scheduler.messages import announce
+from services.scheduler.notifications.changes import Changes
+from services.scheduler.notifications.delivering import Deliveries
+from services.scheduler.notifications.hooks import Hooks
+from services.scheduler.notifications.sending import HttpSender
 from services.scheduler.queue.bells import Bells
 from services.scheduler.queue.jobs import NatsBroker
 from services.scheduler.queue.leases import Leases
@@ -63,6 +68,7 @@ from services.scheduler.servicer.dispatch import DispatchServicer
 from services.scheduler.servicer.explanation import ExplanationServicer
 from services.scheduler.servicer.history import HistoryServicer
 from services.scheduler.servicer.maintenance import MaintenanceServicer
+from services.scheduler.servicer.notifications import NotificationServicer
 from services.scheduler.servicer.promotion import PromotionServicer
 from services.scheduler.servicer.queue import QueueServicer
 from services.scheduler.servicer.scheduler import SchedulerServicer
@@ -72,7 +78,9 @@ from services.scheduler.sql import Database, sql_store
 from services.scheduler.sql.access import SqlTokens
 from services.scheduler.sql.access_log import SqlAuditLog
 from services.scheduler.sql.activity import SqlChanges
+from services.scheduler.sql.change_lists import SqlVerdictChanges
 from services.scheduler.sql.history import SqlHistory
+from services.scheduler.sql.webhooks import SqlWebhooks
 from services.settings import load
 
 log = logging.getLogger(__name__)
@@ -90,6 +98,7 @@ _SERVICES = (
     "ackrep.scheduler.v1.HistoryService",
     "ackrep.scheduler.v1.ActivityService",
     "ackrep.scheduler.v1.AccessService",
+    "ackrep.scheduler.v1.NotificationService",
 )
 
 
@@ -191,6 +200,31 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             longest=timedelta(seconds=settings.session_seconds),
         )
         auditing = Auditing(entries=SqlAuditLog(database), clock=_now, age=settings.audit_age)
+        webhooks = SqlWebhooks(database)
+        allowed_hosts = frozenset(host.lower() for host in settings.webhook_hosts)
+        webhook_timeout = timedelta(seconds=settings.webhook_timeout_seconds)
+        hooks = Hooks(
+            webhooks=webhooks,
+            clock=_now,
+            due=bells.webhooks,
+            allowed=allowed_hosts,
+            age=timedelta(seconds=settings.webhook_log_seconds),
+        )
+        deliveries = Deliveries(
+            webhooks=webhooks,
+            sender=HttpSender(
+                clock=_now,
+                timeout=webhook_timeout,
+                allowed=allowed_hosts,
+                version=version("ackrep"),
+            ),
+            clock=_now,
+            due=bells.webhooks,
+            changes=bells.changes,
+            policy=settings.webhook_retries,
+            timeout=webhook_timeout,
+        )
+        verdict_changes = Changes(changes=SqlVerdictChanges(database), bell=bells.changes)
         watch = Watch(store=store, broker=broker, artefacts=artefacts, bells=bells)
         activity = WatchActivity(changes=SqlChanges(database), bells=bells, clock=_now)
         relay = Relay(store=store, broker=broker)
@@ -273,6 +307,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             access_pb2_grpc.add_AccessServiceServicer_to_server(
                 AccessServicer(access=access, auditing=auditing, clock=_now), server
             )
+            notification_pb2_grpc.add_NotificationServiceServicer_to_server(
+                NotificationServicer(changes=verdict_changes, hooks=hooks), server
+            )
             dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(
                 DispatchServicer(
                     dispatch=dispatch, runners=runners, promotions=promotions, settings=settings
@@ -292,6 +329,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 bisecting.run(),
                 access.run(every=settings.retention_every_seconds),
                 auditing.run(every=settings.retention_every_seconds),
+                deliveries.run(),
+                hooks.run(every=settings.retention_every_seconds),
             )
         )
         await stack.enter_async_context(

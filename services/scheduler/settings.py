@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.scheduler.domain.check import Limits
 from services.scheduler.domain.machine import Retries
+from services.scheduler.domain.notifications import RetryPolicy
 from services.scheduler.domain.retention import RetentionPolicy
 
 
@@ -55,6 +56,16 @@ class Settings:
     """How long a login at the pages lasts without being used."""
     session_seconds: float = 604_800.0
     """How long a login lasts in any case."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts that webhooks may call though they are of this machine or its network."""
+    webhook_timeout_seconds: float = 10.0
+    """How long a delivery to a webhook may take, from the look-up of its name to the answer."""
+    webhook_retry_seconds: float = 10.0
+    """After how long a failed delivery is tried again; each time three times as long, up to 6 h."""
+    webhook_give_up_seconds: float = 86_400.0
+    """After how long a delivery is given up."""
+    webhook_log_seconds: float = 2_592_000.0
+    """How long deliveries that ended are shown."""
     audit_age_seconds: float = 31_536_000.0
     """Age at which entries of the audit log are removed; 0: never."""
     wall_seconds: float = 300.0
@@ -99,6 +110,14 @@ class Settings:
     def audit_age(self) -> timedelta | None:
         """How long the audit log is kept."""
         return timedelta(seconds=self.audit_age_seconds) if self.audit_age_seconds else None
+
+    @property
+    def webhook_retries(self) -> RetryPolicy:
+        """When deliveries to webhooks are tried again."""
+        return RetryPolicy(
+            first=timedelta(seconds=self.webhook_retry_seconds),
+            give_up=timedelta(seconds=self.webhook_give_up_seconds),
+        )
 
     @property
     def retries(self) -> Retries:

@@ -90,6 +90,17 @@ def token_id(name: str) -> str:
     return _id(name, "tokens", _HEX)
 
 
+def webhook_id(name: str) -> str:
+    """Reads `webhooks/{id}`."""
+    return _id(name, "webhooks", _HEX)
+
+
+def delivery_ids(name: str) -> tuple[str, str]:
+    """Reads `webhooks/{id}/deliveries/{id}`."""
+    parent, _, rest = name.partition("/deliveries/")
+    return webhook_id(parent), _id(f"deliveries/{rest}", "deliveries", _HEX)
+
+
 def image_digits(name: str) -> str:
     """Reads `environmentImages/{hex}`."""
     return _id(name, "environmentImages", _SHA256)

@@ -52,6 +52,8 @@ class Bells:
         """Any check changed."""
         self.runners = Bell()
         """A runner registered."""
+        self.webhooks = Bell()
+        """Something is due to a webhook, or a webhook changed."""
         self._checks: defaultdict[str, set[Bell]] = defaultdict(set)
 
     @contextlib.contextmanager

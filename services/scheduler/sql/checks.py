@@ -13,6 +13,7 @@ from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.reuse import save_ran, with_results
 from services.scheduler.sql.rows import CHECK, changing_values_of, checks_of
+from services.scheduler.sql.runs import tell_finished_runs
 from services.scheduler.sql.writing import (
     SAVE,
     active_with,
@@ -107,6 +108,7 @@ class SqlChecks:
             if after.result is not None and before.result is None:
                 save_results(self._database, connection, [after])
                 save_ran(connection, after)
+                tell_finished_runs(connection, after)
             post(connection, self._announce(before, after))
             return Change(before=before, after=after)
 

@@ -10,6 +10,7 @@ from services.scheduler.domain.check import Check, Run, RunSummary, Verdict
 from services.scheduler.ports.store import Announce
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
+from services.scheduler.sql.notices import finished_runs, tell_runs
 from services.scheduler.sql.rows import CHECK, checks_of, from_micros, present, to_micros
 from services.scheduler.sql.writing import active_with, insert_checks, remember, requested
 
@@ -87,7 +88,9 @@ class SqlRuns:
             )
             if request_id:
                 remember(connection, kind="run", request_id=request_id, resource=run.id)
-            return _summary_of(connection, run.id), True
+            summary = _summary_of(connection, run.id)
+            tell_runs(connection, [summary])  # where results were at hand, it is finished already
+            return summary, True
 
         return await self._database.write(write)
 
@@ -119,6 +122,13 @@ class SqlRuns:
         return await self._database.read(
             lambda connection: checks_of(connection, list(connection.execute(_CHANGES, asked)))
         )
+
+
+def tell_finished_runs(connection: Connection, check: Check) -> None:
+    """Lets webhooks be told of the runs that a check which just finished was the last of."""
+    tell_runs(
+        connection, [_summary_of(connection, run) for run in finished_runs(connection, check)]
+    )
 
 
 def _summary_of(connection: Connection, run_id: str) -> RunSummary:

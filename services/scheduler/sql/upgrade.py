@@ -6,7 +6,9 @@ from services.errors import PreconditionError
 from services.scheduler.domain.check import State, Verdict
 from services.scheduler.sql import schema
 from services.scheduler.sql.migrations import FIRST, FOLDER, revisions
+from services.scheduler.sql.notification_tables import verdict_changes
 from services.scheduler.sql.tables import complete_metadata
+from services.scheduler.sql.verdict_changes import fill_changes
 
 _c = schema.checks.c
 
@@ -73,6 +75,8 @@ def upgrade(connection: Connection) -> None:
         )
     if schema.entity_verdicts.name not in old:
         connection.execute(_FILL)
+    if verdict_changes.name not in old:
+        fill_changes(connection)
 
 
 def migrate(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
 from services.scheduler.sql.environment_tables import check_inputs
 from services.scheduler.sql.environments import save_closures
+from services.scheduler.sql.notices import tell_changes
 from services.scheduler.sql.outcomes import keep_outcomes
 from services.scheduler.sql.reuse import save_inputs, with_results
 from services.scheduler.sql.rows import (
@@ -224,6 +225,7 @@ def save_results(database: Database, connection: Connection, finished: Sequence[
     )
     keep_verdicts(connection, finished, database=database)
     keep_outcomes(connection, finished, database=database)
+    tell_changes(connection, finished)
     files = [
         {
             "check_id": check.id,

@@ -290,6 +290,16 @@ def upgrade() -> None:
     )
     op.create_index("trials_environment", "trials", ["environment", "id"], unique=False)
     make_table(
+        "webhooks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.Text(), nullable=False),
+        sa.Column("secret", sa.String(length=128), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    make_table(
         "attempts",
         sa.Column("check_id", sa.String(length=32), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -456,3 +466,90 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_index(op.f("ix_sessions_token"), "sessions", ["token"], unique=False)
+    make_table(
+        "verdict_changes",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.Column("before_check", sa.String(length=32), nullable=False),
+        sa.Column("entity", sa.String(length=16), nullable=False),
+        sa.Column("kind", sa.Integer(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["check_id"],
+            ["checks.id"],
+        ),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("check_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "verdict_changes_entity", "verdict_changes", ["entity", "time", "check_id"], unique=False
+    )
+    op.create_index(
+        "verdict_changes_kind", "verdict_changes", ["kind", "time", "check_id"], unique=False
+    )
+    op.create_index("verdict_changes_time", "verdict_changes", ["time", "check_id"], unique=False)
+    op.create_index(
+        "verdict_changes_told",
+        "verdict_changes",
+        ["number"],
+        unique=False,
+        sqlite_where=sa.text("told"),
+        postgresql_where=sa.text("told"),
+    )
+    make_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("webhook", sa.String(length=32), nullable=False),
+        sa.Column("event", sa.String(length=32), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("next_time", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("tried", sa.Integer(), nullable=False),
+        sa.Column("end_time", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["webhook"],
+            ["webhooks.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "webhook_deliveries_due",
+        "webhook_deliveries",
+        ["next_time"],
+        unique=False,
+        sqlite_where=sa.text("state = 1"),
+        postgresql_where=sa.text("state = 1"),
+    )
+    op.create_index(
+        "webhook_deliveries_state",
+        "webhook_deliveries",
+        ["webhook", "state", "end_time"],
+        unique=False,
+    )
+    op.create_index(
+        "webhook_deliveries_webhook", "webhook_deliveries", ["webhook", "id"], unique=False
+    )
+    make_table(
+        "webhook_attempts",
+        sa.Column("delivery", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("start_time", sa.BigInteger(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("response", sa.Text(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["delivery"],
+            ["webhook_deliveries.id"],
+        ),
+        sa.PrimaryKeyConstraint("delivery", "number"),
+    )

@@ -1,0 +1,1 @@
+"""Verdict changes, and webhooks that are told of them."""
