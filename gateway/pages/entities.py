@@ -14,6 +14,7 @@ from ackrep.scheduler.v1 import scheduler_pb2
 from gateway import failures
 from gateway.context import context_of
 from gateway.pages import contents, graphs, latest, plots, prose
+from gateway.pages.history import over_time
 from gateway.pages.members import entities_named
 from gateway.pages.moments import Moment, moment_of
 from gateway.pages.rendering import page
@@ -46,7 +47,7 @@ async def entity(request: Request) -> Response:
     except (NotFoundError, InvalidArgumentError) as failure:
         return await _missing(request, key, moment, failure.facts.get("similar", ""))
     with remote_errors():
-        diagnostics, history, texts = await asyncio.gather(
+        diagnostics, history, texts, over = await asyncio.gather(
             upstream.catalog.ListDiagnostics(
                 catalog_pb2.ListDiagnosticsRequest(entity=name, revision=moment.name),
                 timeout=_TIMEOUT,
@@ -56,6 +57,7 @@ async def entity(request: Request) -> Response:
                 timeout=_TIMEOUT,
             ),
             contents.texts(upstream, found, revision=moment.name),
+            over_time(upstream, name),
         )
     newest = latest.Latest()
     for check in history.checks:
@@ -92,6 +94,7 @@ async def entity(request: Request) -> Response:
         documents=contents.documents(found),
         diagnostics=diagnostics.diagnostics,
         history=history.checks,
+        over=over,
         latest=newest,
         plots=plots.of(newest.finished.result.artefacts if newest.finished else ()),
     )
