@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ackrep.catalog.v1 import catalog_pb2
 from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
-from cli import documents, downloads, tables, verdicts
+from cli import documents, downloads, failures, tables, verdicts
 from cli.client import Client
 from cli.context import interruptible, page_of, until
 from cli.progress import Watched, follow_check, follow_run, label_of
@@ -68,17 +68,32 @@ async def runner_known(client: Client) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How checks ended for the command that started them."""
+
+    code: int
+    """Exit code."""
+    interrupted: bool = False
+    """True if Ctrl-C ended it."""
+    checks: Sequence[check_pb2.Check] = ()
+    """What was checked."""
+
+
 async def check_one(
     client: Client,
     request: scheduler_pb2.CreateCheckRequest,
     *,
     screen: Screen,
     output: Path | None,
-) -> int:
-    """Checks one entity with its log as it comes; returns the exit code."""
+    root: Path | None,
+) -> Outcome:
+    """Checks one entity with its log as it comes; says how it ended."""
     entity = await client.entity(documents.last(request.entity))
     check = await client.create_check(request)
-    return await present_check(client, check, entity, screen=screen, output=output, own=True)
+    return await present_check(
+        client, check, entity, screen=screen, output=output, root=root, own=True
+    )
 
 
 async def present_check(
@@ -88,9 +103,10 @@ async def present_check(
     *,
     screen: Screen,
     output: Path | None = None,
+    root: Path | None = None,
     own: bool = False,
-) -> int:
-    """Follows one check to its verdict and says it; returns the exit code.
+) -> Outcome:
+    """Follows one check to its verdict and says it.
 
     Args:
         client: The system.
@@ -98,6 +114,7 @@ async def present_check(
         entity: What it checks.
         screen: Where to write.
         output: Folder to save the produced files in.
+        root: Folder of the data repository here, for source lines; none where there is none.
         own: Ctrl-C cancels the check; otherwise it only ends the watch.
     """
     entities = {entity.key: entity}
@@ -108,13 +125,15 @@ async def present_check(
             f"{label.plain}: nothing it depends on has changed since {tables.when(origin)}, so its "
             "result is reused; this is its log (--force runs it again)"
         )
+    interrupted = False
     async with interruptible() as stop:
         watched = await until(stop, follow_check(client, check, label=label, screen=screen))
         if watched is None:
             screen.end_line()
             if not own:
                 screen.note(f"the check goes on: ackrep watch {documents.last(check.name)}")
-                return 130
+                return Outcome(130, True)
+            interrupted = True
             watched = Watched((await _cancelled(client, [check]))[0])
     check = watched.check
     saved = [] if output is None else await downloads.save(client, check, folder=output)
@@ -126,12 +145,20 @@ async def present_check(
             document["saved"] = [str(path) for path in saved]
         click.echo(documents.line(document))
     else:
-        _say_result(check, label, saved, page=page_of(client.system, check.name), screen=screen)
-    return code
+        told = failures.rendered(await failures.examine(client, check), root=root)
+        page = page_of(client.system, check.name)
+        _say_result(check, label, saved, told=told, page=page, screen=screen)
+    return Outcome(code, interrupted, [check])
 
 
 def _say_result(
-    check: check_pb2.Check, label: Text, saved: Sequence[Path], *, page: str, screen: Screen
+    check: check_pb2.Check,
+    label: Text,
+    saved: Sequence[Path],
+    *,
+    told: Sequence[Text],
+    page: str,
+    screen: Screen,
 ) -> None:
     result = check.result
     word = verdicts.word(check.verdict)
@@ -145,6 +172,8 @@ def _say_result(
     message = result.message
     if check.verdict != check_pb2.VERDICT_SUCCESS and message:
         screen.print(Text("  ").append_text(tables.plain(message, word.style)), soft_wrap=True)
+    for line in told:
+        screen.print(line, soft_wrap=True)
     kept = ", ".join(f"{one.path} ({tables.size(one.size)})" for one in result.artefacts)
     rows: list[tuple[str, RenderableType | str]] = [
         ("  score", f"{result.score:g}" if result.HasField("score") else ""),
@@ -169,16 +198,6 @@ def _numbers(quantity: check_pb2.Quantity) -> str:
 
 
 # Many checks ------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a run of checks ended for the command that started it."""
-
-    code: int
-    """Exit code."""
-    interrupted: bool = False
-    """True if Ctrl-C ended it."""
 
 
 async def check_many(
@@ -209,7 +228,7 @@ async def check_many(
         say_table(checks, entities, elapsed=time.monotonic() - begin, screen=screen)
         if output is not None:
             screen.print(Text(f"files are in {output}", style="dim"))
-    return Outcome(verdicts.exit_code(checks), interrupted)
+    return Outcome(verdicts.exit_code(checks), interrupted, checks)
 
 
 def say_table(

@@ -90,6 +90,27 @@ class Client(Calls):
             catalog_pb2.GetEntityRequest(name=f"entities/{key}", revision=self.revision_name),
         )
 
+    async def closure(self, key: str) -> catalog_pb2.Closure:
+        """The folders that a check of an entity depends on."""
+        return await self.call(
+            "catalog",
+            self._catalog.GetClosure,
+            catalog_pb2.GetClosureRequest(entity=f"entities/{key}", revision=self.revision_name),
+        )
+
+    async def affected(self, *, since: str, revision: str) -> set[str]:
+        """Keys of the entities whose checks differ between two revisions, `revisions/{id}` each."""
+        request = catalog_pb2.ListAffectedEntitiesRequest(
+            base_revision=since, revision=revision, page_size=_PAGE
+        )
+        found: set[str] = set()
+        while True:
+            page = await self.call("catalog", self._catalog.ListAffectedEntities, request)
+            found.update(one.entity.rpartition("/")[2] for one in page.entities)
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
     async def entities(self, condition: str = "") -> list[catalog_pb2.Entity]:
         """All entities that fulfil a filter."""
         found: list[catalog_pb2.Entity] = []

@@ -44,14 +44,18 @@ SPELLINGS = {
     "-uap": _ALL_PDFS,
     "--update-all-pdfs": _ALL_PDFS,
     "--create-system-model-list-pdf": Spelling(("pdf", "--list")),
+    "-e": _LOAD,  # what was one database is one system for each data repository
+    "--extend": _LOAD,
+    "-n": Spelling(("new",)),
+    "--new": Spelling(("new",)),
+    "--get-metadata-abs-path-from-key": Spelling(("path", "--metadata", "{}"), takes_value=True),
+    "--get-metadata-rel-path-from-key": Spelling(
+        ("path", "--metadata", "--relative", "{}"), takes_value=True
+    ),
+    "--prepare-script": Spelling(("prepare", "{}"), takes_value=True),
+    "--bootstrap-db": Spelling(("sync",)),  # there is no database to make: the index is read anew
+    "--start-workers": Spelling(("up",)),
 }
-
-_LATER = {
-    "-e", "--extend", "-n", "--new",
-    "--get-metadata-abs-path-from-key",
-    "--get-metadata-rel-path-from-key", "--prepare-script", "--bootstrap-db",
-    "--start-workers",
-}  # fmt: skip
 
 _IGNORED = {"--log": True, "--unittest": False, "-ut": False, "--show-debug": False}
 """Old options that change nothing any more, and whether a value follows."""
@@ -68,14 +72,12 @@ def translate(arguments: Sequence[str]) -> list[str]:
     Only what stands before a command's name is looked at.
 
     Raises:
-        UsageError: A value is missing, or the option has not come over yet.
+        UsageError: A value is missing.
     """
     before: list[str] = []
     rest = list(arguments)
     while rest:
         name, _, joined = rest[0].partition("=")
-        if rest[0] in _LATER or name in _LATER:
-            raise click.UsageError(f"{name} of 2022 is not there yet in this version")
         if rest[0] in _IGNORED:
             rest = rest[1 + _IGNORED[rest[0]] :]
         elif name in SPELLINGS:

@@ -14,12 +14,14 @@ from cli.commands.backup import backup, restore
 from cli.commands.bisect import bisect
 from cli.commands.check import cancel, check, results, runs, watch
 from cli.commands.compare import compare
+from cli.commands.completion import completion
 from cli.commands.documents import pdf, tex
 from cli.commands.env import env
 from cli.commands.exchange import export_results, import_results
 from cli.commands.explain import explain
 from cli.commands.history import groups, history, matrix
 from cli.commands.lint import lint
+from cli.commands.new import new
 from cli.commands.queue import queue
 from cli.commands.reading import key, list_entities, show, sync
 from cli.commands.runners import runners
@@ -27,6 +29,7 @@ from cli.commands.schedule import schedule
 from cli.commands.search import search
 from cli.commands.sparql import sparql
 from cli.commands.up import status, up
+from cli.commands.working import path, prepare
 from cli.options import (
     backend_options,
     runner_server_option,
@@ -48,6 +51,7 @@ INTERRUPTED = 130
 
 _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Reading": (list_entities, search, show, lint, sparql, key, tex, pdf, sync),
+    "Working on entities": (new, prepare, path, completion),
     "Checking": (check, watch, cancel, results, explain, bisect),
     "Runs and history": (runs, compare, matrix, groups, history, import_results, export_results),
     "Environments": (env,),

@@ -89,10 +89,20 @@ def github(one: catalog_pb2.Diagnostic, *, places: Places) -> str:
         if one.column:
             properties["col"] = str(one.column)
     properties["title"] = one.code
-    written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     message = f"{one.message}\n{one.remedy}" if one.remedy else one.message
-    command = _COMMANDS[documents.severity(one.severity)]
-    return f"::{command} {written}::{_escaped(message)}"
+    return command(_COMMANDS[documents.severity(one.severity)], message, **properties)
+
+
+def command(level: str, message: str, **properties: str) -> str:
+    """A workflow command of GitHub Actions.
+
+    Args:
+        level: `error`, `warning` or `notice`.
+        message: What is shown; may have several lines.
+        properties: E.g. `file`, `line`, `title`.
+    """
+    written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    return f"::{level} {written}::{_escaped(message)}"
 
 
 def _escaped(value: str) -> str:

@@ -245,8 +245,6 @@ def spellings() -> str:
         (", ".join(f"`{old}{value}`" for old in names), today)
         for (value, today), names in said.items()
     ]
-    if later := sorted(getattr(legacy, "_LATER", ())):
-        rows.append((", ".join(f"`{old}`" for old in later), "not there yet in this version"))
     return table(("2022", "today"), rows)
 
 

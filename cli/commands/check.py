@@ -6,12 +6,20 @@ import click
 from rich.text import Text
 
 from ackrep.catalog.v1 import catalog_pb2
-from ackrep.scheduler.v1 import scheduler_pb2
-from cli import checking, documents, source, tables, targets, upload, verdicts
+from cli import (
+    asking,
+    checking,
+    documents,
+    rechecking,
+    tables,
+    targets,
+    verdicts,
+)
+from cli.checking import Outcome
 from cli.client import Client
 from cli.context import Context, pass_context
 from cli.options import backend_options, server_options, shared_options
-from cli.selection import Selection, requester, selection_options
+from cli.selection import Selection, selection_options
 from services.errors import InvalidArgumentError, NotFoundError
 
 
@@ -25,6 +33,19 @@ from services.errors import InvalidArgumentError, NotFoundError
     type=click.Path(file_okay=False, path_type=Path),
     help="Save plots and other produced files there.",
 )
+@click.option("--watch", is_flag=True, help="Check again at each save, what it affects.")
+@click.option(
+    "--junit",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write the verdicts as JUnit XML.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "github", "json"]),
+    help="For people (the default), with GitHub's annotations after it, or as --json.",
+)
 @backend_options
 @server_options
 @shared_options
@@ -37,6 +58,9 @@ def check(
     force: bool,
     environment: str | None,
     output: Path | None,
+    watch: bool,
+    junit: Path | None,
+    format_: str | None,
 ) -> int:
     """Check entities as they are in the working tree now.
 
@@ -51,58 +75,45 @@ def check(
     Exits with 0 success, 2 inaccurate, 1 script error or limit, 3 infrastructure error,
     4 cancelled; of several the worst in the order 3, 1, 2, 4, 0.
     """
+    if context.json and format_ not in (None, "json"):
+        raise InvalidArgumentError(f"--json and --format {format_} contradict each other")
+    context.json = context.json or format_ == "json"
     if not given and not selection.some:
         raise click.UsageError("nothing to check: give keys or paths, or --all")
     if given and selection.everything:
         raise click.UsageError("give keys and paths, or --all, not both")
+    if watch and (context.deployed or junit or format_ == "github"):
+        raise click.UsageError("--watch is for people at a working copy of their own")
     wanted = targets.read(given, folder=Path.cwd())
-    local = context.local_source(start=wanted.start)
-    root = local.root if local is not None else None
-    where = f"environments/{environment.removeprefix('environments/')}" if environment else ""
+    asked = asking.Asked(
+        context=context,
+        wanted=wanted,
+        selection=selection,
+        force=force,
+        environment=environment or "",
+        output=output,
+        local=context.local_source(start=wanted.start),
+    )
 
     async def work(client: Client) -> int:
         await checking.require_backend(client, context.backend)
-        revision = await _revision(client, context, local)
-        keys = await targets.checkable_keys(client, wanted, root=root) if given else []
+        revision = await asked.revision(client)
         await checking.runner_known(client)
-        if len(keys) == 1 and not selection.narrows:
-            single = scheduler_pb2.CreateCheckRequest(
-                entity=f"entities/{keys[0]}",
-                revision=revision.name,
-                environment=where,
-                force=force,
-                requester=requester(),
+        if watch:
+
+            async def one_round(now: catalog_pb2.Revision, before: str) -> Outcome | None:
+                return await asked.check(client, now, since=before)
+
+            return await rechecking.keep_checking(
+                client, revision, one_round, screen=context.screen
             )
-            return await checking.check_one(client, single, screen=context.screen, output=output)
-        many = scheduler_pb2.CreateRunRequest(
-            revision=revision.name,
-            entities=[f"entities/{key}" for key in keys],
-            environment=where,
-            force=force,
-            requester=requester(),
-        )
-        await selection.apply(many, client=client, revision=revision)
-        try:
-            outcome = await checking.check_many(client, many, screen=context.screen, output=output)
-        except InvalidArgumentError as error:
-            if "nothing_selected" not in error.facts or not selection.narrows:
-                raise
-            context.screen.note(error.message)
-            return 0
-        return outcome.code
+        outcome = await asked.check(client, revision)
+        checks = outcome.checks if outcome else ()
+        if junit is not None or format_ == "github":
+            await asked.report(client, checks, junit=junit, github=format_ == "github")
+        return outcome.code if outcome else 0
 
     return context.run(work, start=wanted.start)
-
-
-async def _revision(
-    client: Client, context: Context, local: source.Source | None
-) -> catalog_pb2.Revision:
-    """The state to check: what is in the folder now, wherever the catalog is."""
-    if context.deployed and local is not None:
-        revision = await upload.uploaded(client, local, screen=context.screen)
-        client.revision_name = revision.name
-        return revision
-    return await checking.refreshed(client, context.screen)
 
 
 @click.command()
@@ -112,6 +123,8 @@ async def _revision(
 @pass_context
 def watch(context: Context, *, name: str) -> int:
     """Follow a check from its beginning to its verdict, also after it has finished."""
+    local = None if context.deployed else context.source()
+    root = local.root if local is not None and not local.ref else None
 
     async def work(client: Client) -> int:
         found = await client.check(_check_name(name))
@@ -121,7 +134,10 @@ def watch(context: Context, *, name: str) -> int:
             entity = await client.entity(key)
         except NotFoundError:  # no longer indexed
             entity = catalog_pb2.Entity(key=key)
-        return await checking.present_check(client, found, entity, screen=context.screen)
+        watched = await checking.present_check(
+            client, found, entity, screen=context.screen, root=root
+        )
+        return watched.code
 
     return context.run(work)
 

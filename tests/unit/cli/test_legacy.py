@@ -30,6 +30,15 @@ SPELLINGS = [
     ("-uap", "pdf --all"),
     ("--update-all-pdfs", "pdf --all"),
     ("--create-system-model-list-pdf", "pdf --list"),
+    ("-e ../ackrep_data", "--repository ../ackrep_data sync"),
+    ("--extend ../ackrep_data", "--repository ../ackrep_data sync"),
+    ("-n", "new"),
+    ("--new", "new"),
+    ("--get-metadata-abs-path-from-key UXMFA", "path --metadata UXMFA"),
+    ("--get-metadata-rel-path-from-key UXMFA", "path --metadata --relative UXMFA"),
+    ("--prepare-script UXMFA", "prepare UXMFA"),
+    ("--bootstrap-db", "sync"),
+    ("--start-workers", "up"),
     ("-C data -c UXMFA", "-C data check UXMFA"),
     ("--repository data --json -c UXMFA --force", "--repository data --json check UXMFA --force"),
 ]
@@ -56,8 +65,8 @@ def test_todays_words_stay(today: str) -> None:
     assert translate(today.split()) == today.split()
 
 
-@pytest.mark.parametrize("old", ["-c", "--show-entity-info", "--jupyter", "-n", "-rie"])
+@pytest.mark.parametrize("old", ["-c", "--show-entity-info", "--jupyter", "-e", "-rie"])
 def test_refused(old: str) -> None:
-    """A missing value, and an option that has not come over yet, are usage errors."""
+    """A missing value is a usage error."""
     with pytest.raises(click.UsageError):
         translate(old.split())

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+import venv
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,23 @@ def simulate():
         await check(session, model(first))
         seen = await check(session, model(second))
     assert "1 None ['.ackrep_context.json'] []\n" == seen.stdout
+
+
+async def test_temporary_folder_is_the_check_s_own(tmp_path: Path) -> None:
+    """Also where a preloaded library has asked for the temporary folder before there was a check."""
+    tmp_path.chmod(0o755)
+    venv.create(tmp_path / "venv", symlinks=True)
+    packages = next(tmp_path.glob("venv/lib/*/site-packages"))
+    (packages / "early.py").write_text("import tempfile\ntempfile.gettempdir()\n")
+    simulation = """
+import os, tempfile
+def simulate():
+    print(tempfile.gettempdir() == os.environ["TMPDIR"])
+"""
+    python = str(tmp_path / "venv/bin/python")
+    async with harness(python=python, preload=("early",)) as session:
+        seen = await check(session, model(simulation))
+    assert "True\n" == seen.stdout
 
 
 async def test_daemon_that_holds_stdout_is_killed_and_told() -> None:

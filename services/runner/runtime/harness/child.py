@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import traceback
 import types
 from typing import Any, Dict, Set
@@ -86,6 +87,8 @@ def prepare(request: Dict[str, Any]) -> None:
     os.umask(0o022)
     os.environ.clear()
     os.environ.update(request["environment"])
+    # What the zygote imported may have asked already, and its answer is not this check's folder.
+    tempfile.tempdir = None
     _streams()
     faulthandler.enable(2)
     # The supervisor asks for stacks before it ends a check that takes too long.
