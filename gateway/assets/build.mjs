@@ -22,7 +22,7 @@ const common = {
   outdir: out,
   target: ["es2022", "chrome110", "firefox115", "safari16"],
 };
-await esbuild.build({ ...common, entryPoints: ["src/app.ts", "src/app.css"] });
+await esbuild.build({ ...common, entryPoints: ["src/app.ts", "src/app.css", "src/worker.ts"] });
 
 // Formulas: loaded by pages that have some, as a module.
 const katex = join(here, "node_modules/katex");

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.access.viewers import viewer_of
 from gateway.context import context_of
-from gateway.pages import addresses, formats, moments, navigation, negotiation, prose, words
+from gateway.pages import addresses, formats, navigation, negotiation, prose, words
 from gateway.pages.moments import Moment
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -56,7 +57,7 @@ def environment() -> jinja2.Environment:
         between=formats.between,
         VERDICTS=words.VERDICTS,
         TYPES=words.TYPES,
-        drawn=moments.milliseconds,
+        drawn=lambda: time.time_ns() // 1_000_000,
         PLACES=navigation.PLACES,
         place_of=navigation.place_of,
     )

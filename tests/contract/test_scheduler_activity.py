@@ -16,7 +16,7 @@ from services.scheduler.ports.store import Store
 from services.scheduler.queue.bells import Bells
 from services.scheduler.sql import Database, sql_store
 from services.scheduler.sql.activity import SqlChanges
-from tests.scheduler_stores import NOW, a_check, claim, finish
+from tests.scheduler_stores import NOW, SECOND, a_check, claim, finish
 
 
 @dataclass
@@ -52,8 +52,8 @@ async def test_the_last_change_of_each_check(kept: Kept) -> None:
     second, _ = await kept.store.checks.create(a_check("BBBBB"))
     begun = await kept.changes.newest()
     assert [
-        Change(number=await kept.number(first), entity="AAAAA", finished=False),
-        Change(number=await kept.number(second), entity="BBBBB", finished=False),
+        Change(number=await kept.number(first), entity="AAAAA", finished=False, time=NOW),
+        Change(number=await kept.number(second), entity="BBBBB", finished=False, time=NOW),
     ] == await kept.changes.after(0, limit=10)
     assert await kept.number(second) == begun
 
@@ -61,9 +61,9 @@ async def test_the_last_change_of_each_check(kept: Kept) -> None:
     await finish(kept.store, first)
     ended = await kept.number(first)
 
-    assert [Change(number=ended, entity="AAAAA", finished=True)] == await kept.changes.after(
-        begun, limit=10
-    )
+    assert [
+        Change(number=ended, entity="AAAAA", finished=True, time=NOW + 3 * SECOND)
+    ] == await kept.changes.after(begun, limit=10)
     assert ["BBBBB"] == [one.entity for one in await kept.changes.after(0, limit=1)]
     assert ended == await kept.changes.newest()
 
@@ -74,7 +74,9 @@ async def test_a_watcher_is_told(kept: Kept) -> None:
     bells = Bells()
     watch = WatchActivity(changes=kept.changes, bells=bells, clock=lambda: NOW)
     async with contextlib.aclosing(watch.follow()) as activities:
-        assert Activity(change=await kept.number(check), read_time=NOW) == await anext(activities)
+        assert Activity(
+            change=await kept.number(check), read_time=NOW, entities=["AAAAA"]
+        ) == await anext(activities)
         coming = asyncio.ensure_future(anext(activities))
         await asyncio.sleep(0)
         await kept.store.checks.create(a_check("BBBBB"))

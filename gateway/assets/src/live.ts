@@ -1,8 +1,9 @@
-// What all live parts share: the page as the server draws it, streams, and what is told aloud.
+// What all live parts share: the page as the server draws it, and what is told aloud.
 
 import { setFormulas } from "./formulas";
 
-const RETRY_MILLISECONDS = 2000;
+/** At least so long between two drawings of a page that moves, and three times what one takes. */
+const PAUSE_MILLISECONDS = 400;
 
 export function element(id: string): HTMLElement | null {
   return document.getElementById(id);
@@ -14,10 +15,41 @@ export function announce(text: string): void {
   if (status) status.textContent = text;
 }
 
+function alike(here: Node, fresh: Node): boolean {
+  return (
+    here instanceof Element &&
+    fresh instanceof Element &&
+    here.tagName === fresh.tagName &&
+    here.id === fresh.id
+  );
+}
+
+/** Makes an element like another one, and touches only what differs: focus and scrolling stay. */
+function liken(here: Element, fresh: Element): void {
+  if (here.isEqualNode(fresh)) return;
+  // A formula that is set keeps its nodes as long as its text is the same.
+  if (here instanceof HTMLElement && here.dataset.set && here.dataset.set === fresh.textContent) return;
+  for (const { name } of [...here.attributes])
+    if (!fresh.hasAttribute(name) && name !== "open") here.removeAttribute(name);
+  for (const { name, value } of fresh.attributes)
+    if (here.getAttribute(name) !== value) here.setAttribute(name, value);
+  const [old, wanted] = [[...here.childNodes], [...fresh.childNodes]];
+  wanted.forEach((child, place) => {
+    const present = old[place];
+    if (!present) here.append(child);
+    else if (alike(present, child)) liken(present as Element, child as Element);
+    else if (!present.isEqualNode(child)) present.replaceWith(child);
+  });
+  for (const child of old.slice(wanted.length)) child.remove();
+}
+
 /** Takes over the regions of a page that the server drew anew. */
 export function takeOver(html: string, only?: string): Document {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   const focused = document.activeElement?.id;
+  const moving = document.querySelector("main[data-moves]");
+  const moved = fresh.querySelector("main");
+  if (moving && moved && !only) liken(moving, moved);
   for (const region of fresh.querySelectorAll<HTMLElement>("[data-region]")) {
     if (only && region.id !== only) continue;
     const here = element(region.id);
@@ -38,30 +70,21 @@ export async function refresh(): Promise<void> {
   if (verdict) announce(verdict.textContent?.trim() ?? "");
 }
 
-/** Follows a stream; reconnects without gap by `Last-Event-ID`, and after refusals by itself. */
-export function follow<T>(address: string, onEvent: (event: T) => void, onEnd: () => void): void {
-  let last = new URL(address, location.href).searchParams.get("lastEventId") ?? "";
-  const open = (): void => {
-    const url = new URL(address, location.href);
-    if (last) url.searchParams.set("lastEventId", last);
-    const source = new EventSource(url);
-    document.body.classList.remove("disconnected");
-    source.onmessage = (message) => {
-      document.body.classList.remove("disconnected");
-      last = message.lastEventId || last;
-      onEvent(JSON.parse(message.data) as T);
-    };
-    source.addEventListener("end", () => {
-      source.close();
-      onEnd();
-    });
-    source.onerror = () => {
-      document.body.classList.add("disconnected");
-      if (source.readyState !== EventSource.CLOSED) return; // the browser comes back by itself
-      source.close();
-      setTimeout(open, RETRY_MILLISECONDS);
-    };
-    addEventListener("pagehide", () => source.close(), { once: true });
-  };
-  open();
+let waiting = false;
+let took = 0;
+
+/** Fetches this page again in a moment, however often that is asked for. */
+export function refreshSoon(): void {
+  if (waiting) return;
+  waiting = true;
+  setTimeout(
+    () => {
+      waiting = false;
+      const begin = performance.now();
+      void refresh().finally(() => {
+        took = performance.now() - begin;
+      });
+    },
+    Math.max(PAUSE_MILLISECONDS, 3 * took),
+  );
 }

@@ -17,8 +17,8 @@ const OPTIONS = {
 export function setAll(): void {
   const found = [...document.querySelectorAll<HTMLElement>(".math:not([data-set])")];
   for (const place of found.slice(0, MOST_FORMULAS)) {
-    place.dataset.set = "";
     const text = place.textContent ?? "";
+    place.dataset.set = text;
     const displayMode = text.startsWith("$$");
     const tex = displayMode ? text.slice(2, -2) : text.slice(1, -1);
     if (tex.length > MOST_CHARACTERS) continue;

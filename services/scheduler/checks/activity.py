@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from services.scheduler.ports.activity import Changes
+from services.scheduler.ports.activity import Change, Changes
 from services.scheduler.ports.store import Clock
 from services.scheduler.queue.bells import Bells
 
@@ -15,6 +15,7 @@ _TOGETHER = 0.2
 """Seconds in which changes are gathered: a thousand checks a second are five messages."""
 _NAMED = 200
 """Changes whose entities are named in one message."""
+_JUST_NOW = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +43,15 @@ class WatchActivity:
         self._clock = clock
 
     async def follow(self) -> AsyncGenerator[Activity]:
-        """Gives where it stands, then what changed since, for ever."""
+        """Gives where it stands, then what changed since, for ever.
+
+        The first names what changed just now: whoever drew a page before it began to watch looks
+        again.
+        """
         now = self._clock()
         last = await self._changes.newest()
-        yield Activity(change=last, read_time=now)
+        recent = await self._changes.after(max(0, last - _NAMED), limit=_NAMED)
+        yield _activity([one for one in recent if one.time > now - _JUST_NOW], last, now=now)
         while True:
             rings = self._bells.changes.rings
             now = self._clock()
@@ -57,11 +63,17 @@ class WatchActivity:
             more = len(changed) == _NAMED
             if more:
                 last = max(last, await self._changes.newest())
-            yield Activity(
-                change=last,
-                read_time=now,
-                entities=sorted({one.entity for one in changed}),
-                finished=sorted({one.entity for one in changed if one.finished}),
-                more=more,
-            )
+            yield _activity(changed, last, now=now, more=more)
             await asyncio.sleep(_TOGETHER)
+
+
+def _activity(
+    changed: Sequence[Change], last: int, *, now: datetime, more: bool = False
+) -> Activity:
+    return Activity(
+        change=last,
+        read_time=now,
+        entities=sorted({one.entity for one in changed}),
+        finished=sorted({one.entity for one in changed if one.finished}),
+        more=more,
+    )

@@ -1,6 +1,7 @@
 """What is asked of the store to tell that something happens."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -14,6 +15,8 @@ class Change:
     """Key."""
     finished: bool
     """Whether the check is finished since."""
+    time: datetime
+    """When it was asked for, began or ended: the last of these that happened."""
 
 
 class Changes(Protocol):

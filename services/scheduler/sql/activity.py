@@ -6,12 +6,13 @@ from services.scheduler.domain.check import State
 from services.scheduler.ports.activity import Change
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
+from services.scheduler.sql.rows import present
 
 _c = schema.checks.c
 
 _NEWEST = select(func.max(_c.change))
 _AFTER = (
-    select(_c.change, _c.entity, _c.state)
+    select(_c.change, _c.entity, _c.state, _c.create_time, _c.start_time, _c.finish_time)
     .where(_c.change > bindparam("number", type_=BigInteger))
     .order_by(_c.change)
     .limit(bindparam("limit"))
@@ -36,6 +37,7 @@ class SqlChanges:
                     number=row.change,
                     entity=row.entity,
                     finished=row.state == State.FINISHED.value,
+                    time=present(row.finish_time or row.start_time or row.create_time),
                 )
                 for row in connection.execute(_AFTER, {"number": number, "limit": limit})
             ]
