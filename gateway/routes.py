@@ -17,6 +17,7 @@ from ackrep.scheduler.v1 import (
     comparison_pb2,
     explanation_pb2,
     history_pb2,
+    notification_pb2,
     promotion_pb2,
     queue_pb2,
     schedule_pb2,
@@ -40,6 +41,7 @@ SERVICES: dict[str, Sequence[ServiceDescriptor]] = {
         schedule_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
         bisection_pb2.DESCRIPTOR.services_by_name["BisectionService"],
         history_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+        notification_pb2.DESCRIPTOR.services_by_name["NotificationService"],
         activity_pb2.DESCRIPTOR.services_by_name["ActivityService"],
     ),
     "runner": (

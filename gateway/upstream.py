@@ -17,6 +17,7 @@ from ackrep.scheduler.v1 import (
     bisection_pb2_grpc,
     comparison_pb2_grpc,
     history_pb2_grpc,
+    notification_pb2_grpc,
     queue_pb2_grpc,
     schedule_pb2_grpc,
     scheduler_pb2_grpc,
@@ -52,6 +53,9 @@ class Upstream:
         self.schedules = schedule_pb2_grpc.ScheduleServiceStub(self._channels["scheduler"])
         self.bisections = bisection_pb2_grpc.BisectionServiceStub(self._channels["scheduler"])
         self.history = history_pb2_grpc.HistoryServiceStub(self._channels["scheduler"])
+        self.notifications = notification_pb2_grpc.NotificationServiceStub(
+            self._channels["scheduler"]
+        )
         self.comparisons = comparison_pb2_grpc.ComparisonServiceStub(self._channels["scheduler"])
 
     def channel(self, peer: str) -> grpc.aio.Channel:

@@ -25,7 +25,9 @@ class SqlVerdictChanges:
     ) -> list[VerdictChange]:
         query = CHANGES.order_by(_v.time.desc(), _v.check_id.desc()).limit(limit)
         if condition.kinds:
-            query = query.where(_v.kind.in_(sorted(kind.value for kind in condition.kinds)))
+            # Several are found along their times: by the index of kinds all would be sorted.
+            kind = _v.kind if len(condition.kinds) == 1 else _v.kind + 0
+            query = query.where(kind.in_(sorted(one.value for one in condition.kinds)))
         if condition.entity:
             query = query.where(_v.entity == condition.entity)
         if condition.since is not None:
