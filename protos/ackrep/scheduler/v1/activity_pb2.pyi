@@ -53,7 +53,9 @@ class Activity(_message.Message):
     """Whether more changed than is named here."""
     @_builtins.property
     def entities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entities whose checks changed since the message before, `entities/{KEY}`; none in the first."""
+        """Entities whose checks changed since the message before, `entities/{KEY}`; in the first
+        message, within the last ten seconds.
+        """
 
     @_builtins.property
     def finished(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
