@@ -25,8 +25,9 @@ async def readyz(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Prints the counters in Prometheus' text format."""
+    context = context_of(request)
     return Response(
-        context_of(request).metrics.text(),
+        context.metrics.text() + context.streams.metrics(),
         media_type="text/plain; version=0.0.4; charset=utf-8",
         headers={"cache-control": "no-store"},
     )

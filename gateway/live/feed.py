@@ -147,6 +147,7 @@ class Feed:
         stall_seconds: float,
         keep_alive: float = KEEP_ALIVE_SECONDS,
         early: bool = False,
+        among: set["Feed"] | None = None,
     ) -> None:
         """Prepares an answer.
 
@@ -157,6 +158,7 @@ class Feed:
             stall_seconds: So long the other side may take nothing.
             keep_alive: Seconds of silence after which a comment is sent.
             early: Whether a failure before the first message is the answer's own status.
+            among: Holds it as long as it is open.
         """
         self._readers = readers
         self._form = form
@@ -164,6 +166,7 @@ class Feed:
         self._stall_seconds = stall_seconds
         self._keep_alive = keep_alive
         self._early = early
+        self._among = set() if among is None else among
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends until all streams ended or the client is gone.
@@ -176,6 +179,7 @@ class Feed:
         }
         gone: asyncio.Future[Any] = asyncio.ensure_future(disconnected(receive))
         shutdown: asyncio.Future[Any] = asyncio.ensure_future(self._closing.wait())
+        self._among.add(self)
         try:
             if self._early:
                 await asyncio.wait(
@@ -190,6 +194,7 @@ class Feed:
             with contextlib.suppress(StalledError):
                 await self._follow(coming, {gone, shutdown}, scope, send)
         finally:
+            self._among.discard(self)
             for task in (*coming, gone, shutdown):
                 task.cancel()
             await asyncio.gather(*coming, gone, shutdown, return_exceptions=True)

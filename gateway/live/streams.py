@@ -18,16 +18,21 @@ class Streams:
         self._hubs = Hubs(self.limits)
         self._slots = Slots(self.limits.catching_up)
         self._open: set[Reader] = set()
+        self._feeds: set[Feed] = set()
 
-    @property
-    def readers(self) -> int:
-        """How many read a stream now; a connection may read several."""
-        return len(self._open)
-
-    @property
-    def sources(self) -> int:
-        """How many streams are read for them."""
-        return len(self._hubs)
+    def metrics(self) -> str:
+        """Prints how many there are now, in Prometheus' text format."""
+        gauges = (
+            ("connections", "Connections of those who watch something.", len(self._feeds)),
+            ("readers", "Streams that they watch; each may watch several.", len(self._open)),
+            ("sources", "Streams that are read for all of them.", len(self._hubs)),
+        )
+        return "".join(
+            f"# HELP ackrep_gateway_stream_{name} {text}\n"
+            f"# TYPE ackrep_gateway_stream_{name} gauge\n"
+            f"ackrep_gateway_stream_{name} {count}\n"
+            for name, text, count in gauges
+        )
 
     def reader(self, source: Source, *, token: str = "") -> Reader:
         """Begins to read a source after a token; close the reader afterwards."""
@@ -52,6 +57,7 @@ class Streams:
             keep_alive=keep_alive,
             stall_seconds=self.limits.stall_seconds,
             early=early,
+            among=self._feeds,
         )
 
     def close(self) -> None:
