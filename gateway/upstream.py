@@ -13,11 +13,16 @@ from ackrep.catalog.v1 import (
     ontology_pb2_grpc,
     search_pb2_grpc,
 )
+from ackrep.runner.v1 import environment_pb2_grpc
 from ackrep.scheduler.v1 import (
+    access_pb2_grpc,
     bisection_pb2_grpc,
     comparison_pb2_grpc,
+    dispatch_pb2_grpc,
+    explanation_pb2_grpc,
     history_pb2_grpc,
     notification_pb2_grpc,
+    promotion_pb2_grpc,
     queue_pb2_grpc,
     schedule_pb2_grpc,
     scheduler_pb2_grpc,
@@ -49,6 +54,7 @@ class Upstream:
         self.ontology = ontology_pb2_grpc.OntologyServiceStub(self._channels["catalog"])
         self.content = content_pb2_grpc.ContentServiceStub(self._channels["catalog"])
         self.scheduler = scheduler_pb2_grpc.SchedulerServiceStub(self._channels["scheduler"])
+        self.access = access_pb2_grpc.AccessServiceStub(self._channels["scheduler"])
         self.queue = queue_pb2_grpc.QueueServiceStub(self._channels["scheduler"])
         self.schedules = schedule_pb2_grpc.ScheduleServiceStub(self._channels["scheduler"])
         self.bisections = bisection_pb2_grpc.BisectionServiceStub(self._channels["scheduler"])
@@ -57,6 +63,15 @@ class Upstream:
             self._channels["scheduler"]
         )
         self.comparisons = comparison_pb2_grpc.ComparisonServiceStub(self._channels["scheduler"])
+        self.promotions = promotion_pb2_grpc.PromotionServiceStub(self._channels["scheduler"])
+        self.explanations = explanation_pb2_grpc.ExplanationServiceStub(self._channels["scheduler"])
+        self.dispatch = dispatch_pb2_grpc.DispatchServiceStub(self._channels["scheduler"])
+        self.environments = (
+            environment_pb2_grpc.EnvironmentServiceStub(self._channels["runner"])
+            if "runner" in self._channels
+            else None
+        )
+        """Of the runner that is configured; there need not be one."""
 
     def channel(self, peer: str) -> grpc.aio.Channel:
         """Returns the channel to a service.

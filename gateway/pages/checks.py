@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ackrep.catalog.v1 import catalog_pb2
-from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
+from ackrep.scheduler.v1 import check_pb2, explanation_pb2, scheduler_pb2
 from gateway.access.viewers import viewer_of
 from gateway.context import context_of
 from gateway.failures import HttpError
@@ -35,9 +35,10 @@ async def check(request: Request) -> Response:
     name = f"checks/{request.path_params['id']}"
     shows_errors = viewer_of(request).sees_errors
     found = await _get(context.upstream, name)
-    transcript, entity = await asyncio.gather(
+    transcript, entity, explanation = await asyncio.gather(
         _transcript(context.upstream, found, hidden=_hides(found, shows_errors=shows_errors)),
         _entity(context.upstream, found),
+        _explanation(context.upstream, name),
     )
     if not words.finished(found) and transcript.check:
         # It went on while its events were read; the page goes on after the last of these.
@@ -51,7 +52,12 @@ async def check(request: Request) -> Response:
     return page(
         request,
         "check.html",
-        data={"check": found, "entity": entity, "log": transcript.passages},
+        data={
+            "check": found,
+            "entity": entity,
+            "explanation": explanation,
+            "log": transcript.passages,
+        },
         check=found,
         entity=entity,
         hidden=hidden,
@@ -59,7 +65,10 @@ async def check(request: Request) -> Response:
         transcript=transcript,
         frames=tracebacks.parse(found.result.traceback),
         phases=tracebacks.timeline(found.result.phases if done else transcript.phases),
-        plots=plots.of(found.result.artefacts if done else transcript.artefacts),
+        explanation=explanation,
+        plots=await plots.kept(
+            context.upstream, found.result.artefacts if done else transcript.artefacts
+        ),
         active=not done,
     )
 
@@ -101,6 +110,16 @@ async def _entity(upstream: Upstream, check: check_pb2.Check) -> catalog_pb2.Ent
             timeout=_TIMEOUT,
         )
     except grpc.aio.AioRpcError:  # no longer indexed, or the catalog is away: the check is there
+        return None
+
+
+async def _explanation(upstream: Upstream, name: str) -> explanation_pb2.Explanation | None:
+    """Why it ran or not; a page without that is better than none."""
+    try:
+        return await upstream.explanations.ExplainCheck(
+            explanation_pb2.ExplainCheckRequest(name=name), timeout=_TIMEOUT
+        )
+    except grpc.aio.AioRpcError:
         return None
 
 

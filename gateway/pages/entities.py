@@ -1,7 +1,7 @@
 """`/e/{KEY}`: what an entity is, what it has to do with others, and how it is."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import json_format
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ackrep.catalog.v1 import catalog_pb2
-from ackrep.scheduler.v1 import scheduler_pb2
+from ackrep.scheduler.v1 import check_pb2, scheduler_pb2
 from gateway import failures
 from gateway.context import context_of
 from gateway.pages import contents, graphs, latest, plots, prose
@@ -62,6 +62,9 @@ async def entity(request: Request) -> Response:
     newest = latest.Latest()
     for check in history.checks:
         latest.note(newest, check)
+    success = await _last_success(upstream, name, history.checks) if found.checkable else None
+    # Where the newest check made none, the last success's say more than nothing.
+    shown = newest.finished if newest.finished and newest.finished.result.artefacts else success
     written = (found.short_description, found.notes, *(text.content for text in texts))
     place = await contents.place_of(upstream, found, written, revision=moment.name)
     metadata = json_format.MessageToDict(found.metadata)
@@ -75,6 +78,7 @@ async def entity(request: Request) -> Response:
             "diagnostics": diagnostics.diagnostics,
             "checks": history.checks,
             "latest": {"finished": newest.finished, "active": newest.active},
+            "lastSuccess": success,
         },
         entity=found,
         description=prose.line(found.short_description, place),
@@ -96,8 +100,27 @@ async def entity(request: Request) -> Response:
         history=history.checks,
         over=over,
         latest=newest,
-        plots=plots.of(newest.finished.result.artefacts if newest.finished else ()),
+        success=success,
+        shown=shown,
+        plots=await plots.kept(upstream, shown.result.artefacts if shown else ()),
     )
+
+
+async def _last_success(
+    upstream: Upstream, name: str, recent: Sequence[check_pb2.Check]
+) -> check_pb2.Check | None:
+    """Finds the newest check of an entity that was a success."""
+    found = next((one for one in recent if one.verdict == check_pb2.VERDICT_SUCCESS), None)
+    if found is not None or len(recent) < _HISTORY:
+        return found
+    with remote_errors():
+        answer = await upstream.scheduler.ListChecks(
+            scheduler_pb2.ListChecksRequest(
+                filter=f"entity = {name} AND verdict = success", page_size=1
+            ),
+            timeout=_TIMEOUT,
+        )
+    return next(iter(answer.checks), None)
 
 
 def _values(value: Any) -> list[str]:

@@ -1,10 +1,15 @@
 """What a check produced, sorted by how a page shows it."""
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from ackrep.scheduler.v1 import check_pb2
+import grpc
+
+from ackrep.scheduler.v1 import check_pb2, dispatch_pb2
+from gateway.pages.latest import TIMEOUT
+from gateway.upstream import Upstream
 
 _IMAGES = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"}
 
@@ -17,6 +22,8 @@ class Shown:
     address: str
     name: str
     """Last part of its path."""
+    gone: bool = False
+    """Whether it is no longer kept."""
 
 
 @dataclass
@@ -39,11 +46,32 @@ def address(artefact: check_pb2.Artefact) -> str:
     return f"/artefacts/{artefact.name.rpartition('/')[2]}/{quote(name, safe='')}"
 
 
-def of(artefacts: Iterable[check_pb2.Artefact]) -> Plots:
-    """Sorts artefacts."""
+async def kept(upstream: Upstream, artefacts: Iterable[check_pb2.Artefact]) -> Plots:
+    """Sorts artefacts; asks which of them are no longer kept, so that none is shown broken."""
+    found = list(artefacts)
+    names = list(dict.fromkeys(one.name for one in found))
+    if not names:
+        return Plots()
+    try:
+        answer = await upstream.dispatch.FindMissingArtefacts(
+            dispatch_pb2.FindMissingArtefactsRequest(artefacts=names), timeout=TIMEOUT
+        )
+    except grpc.aio.AioRpcError:  # shown as if they were there: better than no page
+        return of(found)
+    return of(found, gone=frozenset(answer.missing))
+
+
+def of(artefacts: Iterable[check_pb2.Artefact], *, gone: AbstractSet[str] = frozenset()) -> Plots:
+    """Sorts artefacts.
+
+    Args:
+        artefacts: What a check produced.
+        gone: Names of those that are no longer kept.
+    """
     plots = Plots()
     for artefact in artefacts:
-        shown = Shown(artefact, address(artefact), artefact.path.rpartition("/")[2] or "file")
+        name = artefact.path.rpartition("/")[2] or "file"
+        shown = Shown(artefact, address(artefact), name, artefact.name in gone)
         kind = artefact.content_type.partition(";")[0]
         if kind in _IMAGES:
             plots.images.append(shown)
