@@ -12,6 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from ackrep.catalog.v1 import catalog_pb2, content_pb2, ontology_pb2, search_pb2
 from ackrep.runner.v1 import document_pb2, environment_pb2, runner_pb2
 from ackrep.scheduler.v1 import (
+    access_pb2,
     activity_pb2,
     bisection_pb2,
     comparison_pb2,
@@ -20,6 +21,7 @@ from ackrep.scheduler.v1 import (
     notification_pb2,
     promotion_pb2,
     queue_pb2,
+    record_pb2,
     schedule_pb2,
     scheduler_pb2,
 )
@@ -41,6 +43,8 @@ SERVICES: dict[str, Sequence[ServiceDescriptor]] = {
         schedule_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
         bisection_pb2.DESCRIPTOR.services_by_name["BisectionService"],
         history_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+        record_pb2.DESCRIPTOR.services_by_name["RecordService"],
+        access_pb2.DESCRIPTOR.services_by_name["AccessService"],
         notification_pb2.DESCRIPTOR.services_by_name["NotificationService"],
         activity_pb2.DESCRIPTOR.services_by_name["ActivityService"],
     ),

@@ -20,6 +20,7 @@ from ackrep.scheduler.v1 import (
     notification_pb2_grpc,
     promotion_pb2_grpc,
     queue_pb2_grpc,
+    record_pb2_grpc,
     schedule_pb2_grpc,
     scheduler_pb2_grpc,
 )
@@ -59,6 +60,7 @@ from services.scheduler.queue.leases import Leases
 from services.scheduler.queue.loops import Dispatcher, Reconciler, Relay, forever, running
 from services.scheduler.queue.pauses import Pauses
 from services.scheduler.queue.queueing import Queueing
+from services.scheduler.records.keys import SigningKey
 from services.scheduler.schedules.scheduling import Firing, Scheduling
 from services.scheduler.servicer.access import AccessServicer
 from services.scheduler.servicer.activity import ActivityServicer
@@ -71,6 +73,7 @@ from services.scheduler.servicer.maintenance import MaintenanceServicer
 from services.scheduler.servicer.notifications import NotificationServicer
 from services.scheduler.servicer.promotion import PromotionServicer
 from services.scheduler.servicer.queue import QueueServicer
+from services.scheduler.servicer.records import RecordServicer
 from services.scheduler.servicer.scheduler import SchedulerServicer
 from services.scheduler.servicer.schedules import ScheduleServicer
 from services.scheduler.settings import Settings
@@ -94,6 +97,7 @@ _SERVICES = (
     "ackrep.scheduler.v1.PromotionService",
     "ackrep.scheduler.v1.MaintenanceService",
     "ackrep.scheduler.v1.ExplanationService",
+    "ackrep.scheduler.v1.RecordService",
     "ackrep.scheduler.v1.DispatchService",
     "ackrep.scheduler.v1.HistoryService",
     "ackrep.scheduler.v1.ActivityService",
@@ -149,6 +153,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 bells=bells,
                 clock=_now,
                 limits=settings.limits,
+                untrusted_limits=settings.untrusted_limits,
                 pool=settings.pool,
                 runner_memory=runner_memory,
             ),
@@ -239,7 +244,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
         async def pools() -> list[str]:
             known = await store.runners.list_all(since=_now() - runner_memory)
-            return sorted({settings.pool, *(runner.pool for runner in known)})
+            return sorted({settings.pool, *(pool for runner in known for pool in runner.pools)})
 
         reconciler = Reconciler(
             store=store,
@@ -301,8 +306,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server(
                 MaintenanceServicer(backup=backup), server
             )
+            explaining = Explaining(store=store)
             explanation_pb2_grpc.add_ExplanationServiceServicer_to_server(
-                ExplanationServicer(explaining=Explaining(store=store)), server
+                ExplanationServicer(explaining=explaining), server
+            )
+            record_pb2_grpc.add_RecordServiceServicer_to_server(
+                RecordServicer(explaining=explaining, key=SigningKey(settings.key_file)), server
             )
             access_pb2_grpc.add_AccessServiceServicer_to_server(
                 AccessServicer(access=access, auditing=auditing, clock=_now), server

@@ -20,6 +20,9 @@ class Settings:
     """SQLAlchemy URL, e.g. `sqlite:///state/scheduler.sqlite` or `postgresql://user@host/name`."""
     artefacts: Path
     """Folder of the artefact store; made if it does not exist."""
+    signing_key: Path | None = None
+    """File of the Ed25519 key that records are signed with, made if it does not exist; by default
+    `signing_key.pem` in the artefact folder."""
     address: str = "127.0.0.1:5002"
     """Where to listen, `host:port`; port 0 takes a free one."""
     catalog: str = "127.0.0.1:5001"
@@ -83,6 +86,22 @@ class Settings:
     artefact_bytes: int = 256 * 1024**2
     """Limit of a check: all its artefacts together."""
 
+    untrusted_wall_seconds: float = 120.0
+    """Limit of a check of a proposal: elapsed time, seconds; never more than that of others."""
+    untrusted_cpu_seconds: float = 120.0
+    """Limit of a check of a proposal: processor time, seconds; as above."""
+    untrusted_memory_bytes: int = 1024**3
+    """Limit of a check of a proposal: memory; as above."""
+    untrusted_processes: int = 64
+    """Limit of a check of a proposal: processes and threads; as above."""
+    untrusted_artefact_bytes: int = 64 * 1024**2
+    """Limit of a check of a proposal: all its artefacts together; as above."""
+
+    @property
+    def key_file(self) -> Path:
+        """File of the key that records are signed with."""
+        return self.signing_key or self.artefacts / "signing_key.pem"
+
     @property
     def limits(self) -> Limits:
         """What a check may use."""
@@ -94,6 +113,19 @@ class Settings:
             file_bytes=self.file_bytes,
             output_bytes=self.output_bytes,
             artefact_bytes=self.artefact_bytes,
+        )
+
+    @property
+    def untrusted_limits(self) -> Limits:
+        """What a check of a proposal may use."""
+        return Limits(
+            wall_seconds=min(self.wall_seconds, self.untrusted_wall_seconds),
+            cpu_seconds=min(self.cpu_seconds, self.untrusted_cpu_seconds),
+            memory_bytes=min(self.memory_bytes, self.untrusted_memory_bytes),
+            processes=min(self.processes, self.untrusted_processes),
+            file_bytes=self.file_bytes,
+            output_bytes=self.output_bytes,
+            artefact_bytes=min(self.artefact_bytes, self.untrusted_artefact_bytes),
         )
 
     @property

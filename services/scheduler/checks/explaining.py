@@ -60,6 +60,19 @@ class Explaining:
             raise NotFoundError(f"no runner told of {name}", name=name)
         return image
 
+    async def subject(self, check_id: str) -> Subject:
+        """A check and what it depends on.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        return await self._subject(await self._store.checks.get(check_id))
+
+    async def packages(self, subject: Subject) -> tuple[str, ...]:
+        """What was in the image that a check depends on, as far as it is known."""
+        image = await self._store.environments.image(subject.image) if subject.image else None
+        return image.packages if image is not None else ()
+
     async def _subject(self, check: Check) -> Subject:
         if check.basis is None:
             return Subject(check=check)
