@@ -1,7 +1,7 @@
 """Numbers over time as drawings: pure functions from points to what a template writes as SVG.
 
-A drawing is as wide as the page lets it be: places along the time are per cent of its width, places
-across are pixels, so that text and marks stay as large as they are on any screen.
+A drawing is as wide as the page lets it be: places along it are per cent of its width, those across
+are pixels, so that text and marks stay as large as they are on any screen.
 """
 
 import datetime
@@ -170,15 +170,15 @@ def _drawn(
     if logarithmic is None:
         logarithmic = bool(positive) and max(positive) > _WIDE_RANGE * min(positive)
     place, steps = (_logarithmic if logarithmic else _linear)([point.value for point in points])
-    along, ticks = _times([point.time for point in points])
+    places, ticks = _order([point.time for point in points])
     marks = []
-    for point in points:
+    for point, x in zip(points, places, strict=True):
         word = words.verdict_word(point.verdict)
         value = write(point.value)
         when = _moment(point.time)
         marks.append(
             Mark(
-                x=along(point.time),
+                x=x,
                 y=place(point.value),
                 word=word,
                 shape=MARKS.get(word.slug, "cross"),
@@ -234,24 +234,31 @@ def _logarithmic(values: Sequence[float]) -> tuple[_Place, list[float]]:
     return place, [10.0**decade for decade in range(first, end + 1, apart)]
 
 
-def _times(times: Sequence[float]) -> tuple[_Place, list[Tick]]:
-    first, last = min(times), max(times)
-    if last - first < 1:
+def _order(times: Sequence[float]) -> tuple[Sequence[float], list[Tick]]:
+    """Places points evenly, in their order: checks come in bursts, months apart."""
+    count = len(times)
+    if count == 1:
         middle = (_LEFT + _RIGHT) / 2
-        return lambda _: middle, [Tick(x=middle, label=_moment(first), anchor="middle")]
-    middle = (first + last) / 2
-
-    def along(time: float) -> float:
-        return round(_LEFT + (time - first) / (last - first) * (_RIGHT - _LEFT), 2)
-
-    write = _day if last - first > 3 * 86_400 else _moment
-    moments = ((first, "start"), (middle, "middle"), (last, "end"))
-    return along, [Tick(x=along(time), label=write(time), anchor=side) for time, side in moments]
+        return [middle], [Tick(x=middle, label=_moment(times[0]), anchor="middle")]
+    step = (_RIGHT - _LEFT) / (count - 1)
+    places = [round(_LEFT + number * step, 2) for number in range(count)]
+    write = _day if times[-1] - times[0] > 3 * 86_400 else _hour
+    shown = (
+        {0: "start", count // 2: "middle", count - 1: "end"}
+        if count > 2
+        else {0: "start", 1: "end"}
+    )
+    return places, [
+        Tick(x=places[at], label=write(times[at]), anchor=side) for at, side in shown.items()
+    ]
 
 
 def _moment(seconds: float) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return moment.strftime("%Y-%m-%d %H:%M")
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _hour(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%-d %b %H:%M")
 
 
 def _day(seconds: float) -> str:
