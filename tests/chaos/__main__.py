@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.chaos import plan, story
+from tests.chaos.engine import furnish, victim_engine
 from tests.postgres import postgres_server
 
 
@@ -32,6 +33,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=None, help="of an earlier run, to replay it")
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--docker", action="store_true", help="run checks in containers")
+    parser.add_argument(
+        "--engine", action="store_true", help="in containers of an own engine, which is killed too"
+    )
     parser.add_argument("--keep", type=Path, help="folder for state and logs, kept afterwards")
     return parser.parse_args()
 
@@ -44,7 +48,8 @@ def main() -> None:
         secrets.randbelow(1_000_000) if options.seed is None else options.seed,
         checks=options.checks,
         disturbances=options.disturbances or max(10, options.checks // 10),
-        docker=options.docker,
+        docker=options.docker or options.engine,
+        engine=options.engine,
     )
     print(chaos, flush=True)
     with contextlib.ExitStack() as stack:
@@ -52,6 +57,10 @@ def main() -> None:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="ackrep-chaos-"))
         )
         folder.mkdir(parents=True, exist_ok=True)
+        engine = None
+        if options.engine:
+            engine = stack.enter_context(victim_engine())
+            asyncio.run(furnish(engine, folder))
         database, synchronous = stack.enter_context(_database(options.database, folder))
         report = asyncio.run(
             story.run(
@@ -59,7 +68,8 @@ def main() -> None:
                 folder,
                 database=database,
                 synchronous=synchronous,
-                backend="docker" if options.docker else "process",
+                backend="docker" if options.docker or options.engine else "process",
+                engine=engine,
                 say=lambda line: print(line, flush=True),
             )
         )

@@ -13,6 +13,7 @@ import nats.js.errors
 
 from services import bus
 from services.runner.engine.containers import RUNNER_LABEL
+from tests.chaos.engine import VictimEngine
 from tests.chaos.plan import HOLDER, RUNNERS, Action, Disturbance, Moment
 from tests.chaos.records import Records
 from tests.chaos.watching import Moments
@@ -74,7 +75,7 @@ class Disturber:
                 await asyncio.sleep(disturbance.seconds)
                 self.world.signal(target, signal.SIGCONT)
             case Action.KILL_CONTAINER:
-                await asyncio.to_thread(_kill_container, target)
+                await asyncio.to_thread(_kill_container, target, self.world.engine)
         felt = Felt(disturbance, target, begin, time.time(), seen)
         self.felt.append(felt)
         return felt
@@ -130,11 +131,14 @@ class Disturber:
             since = heard
 
 
-def _kill_container(runner: str) -> None:
+def _kill_container(runner: str, engine: VictimEngine | None) -> None:
     """Kills one of the runner's containers, if it has any."""
+    environment = {**os.environ, **({"DOCKER_HOST": engine.host} if engine else {})}
     listed = subprocess.run(
         ["docker", "ps", "-q", "--filter", f"label={RUNNER_LABEL}={runner}"],
-        env=os.environ, capture_output=True, text=True, check=True,
+        env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     for container in listed.stdout.split()[:1]:
-        subprocess.run(["docker", "kill", container], capture_output=True, check=False)
+        subprocess.run(
+            ["docker", "kill", container], env=environment, capture_output=True, check=False
+        )

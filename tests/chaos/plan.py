@@ -35,6 +35,8 @@ class Moment(StrEnum):
 
 RUNNERS = ("runner-a", "runner-b")
 TARGETS = ("scheduler", *RUNNERS, "nats", "gateway", "catalog")
+ENGINE = "engine"
+"""The Docker engine, where the story has one of its own."""
 HOLDER = "holder"
 """The runner that has the check that was seen."""
 
@@ -90,10 +92,15 @@ class Plan:
         return "\n".join(lines)
 
 
+_ENGINES_SHARE = 0.2
+"""Of the disturbances at random that happen to the engine, where there is one."""
+
+
 @dataclass
 class _Draw:
     random: random.Random
     lease_seconds: float
+    engine: bool = False
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(10_000)))
 
     def disturbances(self, count: int, *, docker: bool) -> list[Disturbance]:
@@ -115,6 +122,13 @@ class _Draw:
         ]
         if docker:
             others += [Disturbance(Action.KILL_CONTAINER, runner) for runner in RUNNERS]
+        if self.engine:
+            chosen.append(Disturbance(Action.STOP, ENGINE, self.lease_seconds + 2))
+            chosen.append(Disturbance(Action.KILL, ENGINE, self._away()))
+            others += [
+                Disturbance(Action.KILL_AT, ENGINE, self._away(), moment)
+                for moment in (Moment.PREPARING, Moment.RUNNING, Moment.ARTEFACT)
+            ]
         self.random.shuffle(others)
         chosen += others[: max(0, count - len(chosen))]
         while len(chosen) < count:
@@ -126,6 +140,8 @@ class _Draw:
         actions = [Action.KILL] * 4 + [Action.KILL_AT] * 5 + [Action.STOP] * 2 + [Action.WIPE]
         if docker:
             actions += [Action.KILL_CONTAINER] * 2
+        if self.engine and self.random.random() < _ENGINES_SHARE:
+            return self._of_engine()
         action = self.random.choice(actions)
         match action:
             case Action.KILL_AT:
@@ -142,6 +158,18 @@ class _Draw:
                 return Disturbance(action, self.random.choice(RUNNERS))
             case _:
                 return Disturbance(action, self.random.choice(TARGETS), self._away())
+
+    def _of_engine(self) -> Disturbance:
+        match self.random.choice([Action.KILL, Action.KILL_AT, Action.STOP]):
+            case Action.STOP:
+                return Disturbance(
+                    Action.STOP, ENGINE, self.lease_seconds + self.random.uniform(-3, 3)
+                )
+            case Action.KILL_AT:
+                moment = self.random.choice([Moment.PREPARING, Moment.RUNNING, Moment.ARTEFACT])
+                return Disturbance(Action.KILL_AT, ENGINE, self._away(), moment)
+            case action:
+                return Disturbance(action, ENGINE, self._away())
 
     def batch(self, size: int) -> Batch:
         """Checks of entities that nothing else checks."""
@@ -162,9 +190,10 @@ def draw(
     lease_seconds: float = 4.0,
     wall_seconds: float = 8.0,
     docker: bool = False,
+    engine: bool = False,
 ) -> Plan:
     """Draws a plan: the same arguments, the same plan."""
-    drawing = _Draw(random.Random(seed), lease_seconds)  # noqa: S311  # to be replayed
+    drawing = _Draw(random.Random(seed), lease_seconds, engine)  # noqa: S311  # to be replayed
     steps = drawing.disturbances(disturbances, docker=docker)
     sizes = [checks // len(steps) + (place < checks % len(steps)) for place in range(len(steps))]
     return Plan(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from services.scheduler.domain.check import Verdict
 from tests.chaos.disturbances import Disturber, Felt
+from tests.chaos.engine import VictimEngine
 from tests.chaos.invariants import broken, evidence
 from tests.chaos.plan import Action, Batch, Plan
 from tests.chaos.records import Records
@@ -37,6 +38,8 @@ class Report:
     verdicts: Counter[str]
     attempts: int
     failed_attempts: int
+    longest_seconds: float
+    """Of all attempts, whatever was away meanwhile."""
     disturbances: Counter[str]
     unseen: int
     """Disturbances whose moment did not come, so that they happened some time."""
@@ -54,6 +57,7 @@ class Report:
             f"chaos seed {self.plan.seed}: {self.seconds:.0f} s",
             f"  checks        {sum(self.verdicts.values())}: {verdicts}",
             f"  attempts      {self.attempts}, of which {self.failed_attempts} failed",
+            f"  longest       {self.longest_seconds:.1f} s, whatever was away meanwhile",
             f"  disturbances  {sum(self.disturbances.values())}: {felt}"
             + (f"; {self.unseen} not at their moment" if self.unseen else ""),
             f"  taken over    {self.taken_over} checks of stopped runners, compared afterwards",
@@ -89,6 +93,7 @@ async def run(
     synchronous: str,
     backend: str,
     say: Callable[[str], None],
+    engine: VictimEngine | None = None,
 ) -> Report:
     """Carries out a plan in a new world and looks at what is left.
 
@@ -99,10 +104,11 @@ async def run(
         synchronous: The same for synchronous reading.
         backend: Of the runners.
         say: Told one line for each thing that happens.
+        engine: That of the story, where it is among what is killed.
     """
     started = time.monotonic()
     async with running_world(
-        folder, plan, database=database, synchronous=synchronous, backend=backend
+        folder, plan, database=database, synchronous=synchronous, backend=backend, engine=engine
     ) as world:
         records = Records(world.database)
         try:
@@ -153,6 +159,7 @@ async def _story(
             for check in found.checks
         ),
         attempts=len(rows),
+        longest_seconds=max(((row["end_time"] or 0) - row["claim_time"]) / 1e6 for row in rows),
         failed_attempts=sum(row["reason"] is not None for row in rows),
         disturbances=Counter(felt.disturbance.action.value for felt in disturber.felt),
         unseen=sum(

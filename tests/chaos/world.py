@@ -14,7 +14,8 @@ import grpc
 
 from services import rpc
 from tests.chaos import entities
-from tests.chaos.plan import RUNNERS, Plan
+from tests.chaos.engine import VictimEngine
+from tests.chaos.plan import ENGINE, RUNNERS, Plan
 from tests.nats_servers import NatsServer, running_nats
 from tests.whole_systems import Service
 
@@ -39,6 +40,7 @@ class World:
     nats: NatsServer
     services: dict[str, Service]
     ports: dict[str, int]
+    engine: VictimEngine | None = None
 
     @property
     def artefacts(self) -> Path:
@@ -53,6 +55,8 @@ class World:
         """SIGKILL."""
         if name == "nats":
             self.nats.kill()
+        elif name == ENGINE:
+            self.own_engine.kill()
         else:
             self.services[name].kill()
 
@@ -60,6 +64,9 @@ class World:
         """Starts it, and returns when it accepts connections."""
         if name == "nats":
             await asyncio.to_thread(self.nats.start)
+            return
+        if name == ENGINE:
+            await asyncio.to_thread(self.own_engine.start)
             return
         self.services[name].start()
         await self.serving(name)
@@ -82,6 +89,9 @@ class World:
         if name == "nats":
             self.nats.process.send_signal(number)
             return
+        if name == ENGINE:
+            self.own_engine.process.send_signal(number)
+            return
         process = self.services[name].process
         assert process is not None
         process.send_signal(number)
@@ -90,6 +100,12 @@ class World:
         """Kills the broker and removes what it stored."""
         self.nats.kill()
         shutil.rmtree(self.folder / "streams")
+
+    @property
+    def own_engine(self) -> VictimEngine:
+        """The engine of the story."""
+        assert self.engine is not None, "this world has no engine of its own"
+        return self.engine
 
     def process_id(self, name: str) -> int:
         """Of a service."""
@@ -100,7 +116,13 @@ class World:
 
 @contextlib.asynccontextmanager
 async def running_world(
-    folder: Path, plan: Plan, *, database: str, synchronous: str, backend: str
+    folder: Path,
+    plan: Plan,
+    *,
+    database: str,
+    synchronous: str,
+    backend: str,
+    engine: VictimEngine | None = None,
 ) -> AsyncIterator[World]:
     """Runs the system while the block runs.
 
@@ -110,6 +132,7 @@ async def running_world(
         database: SQLAlchemy URL of the scheduler's database.
         synchronous: The same for synchronous reading.
         backend: Of the runners.
+        engine: In whose containers the runners work; else the engine of the tests.
     """
     source, definitions = folder / "source", folder / "environments"
     entities.write(source, definitions, plan.keys)
@@ -142,6 +165,8 @@ async def running_world(
             "ACKREP_GATEWAY_SCHEDULER": addresses["scheduler"],
             "ACKREP_GATEWAY_ADDRESS": addresses["gateway"],
         }
+        if engine is not None:
+            common["DOCKER_HOST"] = engine.host
         services = {}
         for name in names:
             own = {}
@@ -157,7 +182,12 @@ async def running_world(
                 name=name, environment=common | own, log=folder / f"{name}.log", module=module
             )
         world = World(
-            folder=folder, database=synchronous, nats=nats, services=services, ports=ports
+            folder=folder,
+            database=synchronous,
+            nats=nats,
+            services=services,
+            ports=ports,
+            engine=engine,
         )
         for service in services.values():
             service.start()
