@@ -15,6 +15,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from gateway import openapi_examples as examples
 from gateway.openapi_schemas import Schemas, field_schema
 from gateway.routes import Route, RouteTable
 
@@ -40,6 +41,35 @@ _ERROR = {
             },
         }
     },
+}
+
+
+_SECURITY = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token (`ackrep token create`), which has scopes and an expiry.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "ackrep_session",
+        "description": "The session of a browser; what changes something takes a token against "
+        "cross-site requests beside it.",
+    },
+}
+
+
+def _refusal(description: str) -> dict[str, Any]:
+    media = {"schema": {"$ref": "#/components/schemas/Error"}, "example": examples.ERROR}
+    return {"description": description, "content": {"application/json": media}}
+
+
+_REFUSALS = {
+    "Invalid": _refusal("The request does not fit; the message says what of it."),
+    "Denied": _refusal("It takes a token, or one with another scope."),
+    "NotFound": _refusal("There is no resource of that name."),
+    "Refused": _refusal("Any other error; `reason` says which (docs/http-api.md)."),
 }
 
 
@@ -78,7 +108,13 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in sorted(tags.items())],
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": {**schemas.components(), "Error": _ERROR}},
+        # Each may be enough, and on loopback none is needed.
+        "security": [{}, {"token": []}, {"session": []}],
+        "components": {
+            "schemas": {**schemas.components(), "Error": _ERROR},
+            "responses": _REFUSALS,
+            "securitySchemes": _SECURITY,
+        },
     }
 
 
@@ -141,6 +177,7 @@ def _path(route: Route) -> tuple[str, list[dict[str, Any]]]:
                 "name": singular,
                 "in": "path",
                 "required": True,
+                **({"example": examples.PATHS[singular]} if singular in examples.PATHS else {}),
                 "description": f"Last part of `{variable.field}`, which is `{variable.pattern}`.",
                 "schema": {
                     "type": "string",
@@ -163,20 +200,27 @@ def _operation(
         "parameters": list(parameters),
         "responses": {
             "200": _success(route, schemas),
-            "default": {
-                "description": "An error.",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            **{
+                status: {"$ref": f"#/components/responses/{name}"}
+                for status, name in (
+                    ("400", "Invalid"),
+                    ("401", "Denied"),
+                    ("403", "Denied"),
+                    ("404", "NotFound"),
+                    ("default", "Refused"),
+                )
             },
         },
     }
     taken = {variable.field for variable in route.template.variables}
     if route.body:
         operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schemas.body(route.rpc.input_type, taken)}},
+            "required": False,  # no body is an empty one
+            "content": {"application/json": _body(route, taken, schemas)},
         }
-    else:
-        operation["parameters"] += list(_query(route.rpc.input_type, taken, comments, schemas))
+    if route.body != "*":
+        taken |= {route.body}
+        operation["parameters"] += list(_query(route, taken, comments, schemas))
     if route.raw:
         operation["parameters"].append(
             {
@@ -224,16 +268,30 @@ def _success(route: Route, schemas: Schemas) -> dict[str, Any]:
     }
 
 
+def _body(route: Route, taken: set[str], schemas: Schemas) -> dict[str, Any]:
+    message = route.rpc.input_type
+    if route.body == "*":
+        described: dict[str, Any] = {"schema": schemas.body(message, taken)}
+    else:
+        described = {"schema": field_schema(message.fields_by_name[route.body], schemas)}
+    if route.rpc.name in examples.BODIES:
+        described["example"] = examples.BODIES[route.rpc.name]
+    return described
+
+
 def _query(
-    message: Descriptor, taken: set[str], comments: dict[str, str], schemas: Schemas
+    route: Route, taken: set[str], comments: dict[str, str], schemas: Schemas
 ) -> Iterator[dict[str, Any]]:
+    message: Descriptor = route.rpc.input_type
     field: FieldDescriptor
     for field in message.fields:
         if field.name in taken:
             continue
-        yield {
+        parameter = {
             "name": field.json_name,
             "in": "query",
             "description": comments.get(field.full_name, ""),
             "schema": field_schema(field, schemas),
         }
+        example = examples.QUERIES.get(route.rpc.name, {}).get(field.json_name)
+        yield parameter if example is None else {**parameter, "example": example}

@@ -6,6 +6,7 @@ import { element, refresh } from "./live";
 import { watchActivity } from "./moving";
 import { watchRevision } from "./news";
 import { searchInstantly } from "./searching";
+import { prepareTrying } from "./trying";
 
 /** Draws a page anew every few seconds, for what no stream tells of. */
 function poll(root: HTMLElement): void {
@@ -48,6 +49,7 @@ function watch(): void {
 }
 
 function prepareForms(): void {
+  prepareTrying();
   for (const form of document.querySelectorAll<HTMLFormElement>("form[data-submit]"))
     form.addEventListener("change", () => form.requestSubmit());
   for (const form of document.querySelectorAll<HTMLFormElement>("form[data-instant]"))
