@@ -343,6 +343,8 @@ def service_settings(name: str, *, folder: Path, wishes: Wishes) -> dict[str, st
             "ACKREP_CATALOG_DATABASE": f"sqlite+aiosqlite:///{folder / 'catalog.sqlite'}",
             "ACKREP_CATALOG_SOURCE": wishes.location,
             "ACKREP_CATALOG_REF": wishes.ref,
+            # The pages are on loopback: who may use them has this machine's files anyway.
+            "ACKREP_CATALOG_PROPOSAL_LOCAL": os.environ.get("ACKREP_CATALOG_PROPOSAL_LOCAL", "1"),
             # A command that borrows the folder for a moment has nothing to follow.
             "ACKREP_CATALOG_WATCH": "0",
             "ACKREP_CATALOG_POLL": "0",
@@ -359,7 +361,7 @@ def service_settings(name: str, *, folder: Path, wishes: Wishes) -> dict[str, st
             "ACKREP_RUNNER_STATE": str(Path(wishes.state).parent / "runner"),
             "ACKREP_RUNNER_BACKEND": wishes.backend,
             "ACKREP_RUNNER_SLOTS": str(wishes.slots or min(os.cpu_count() or 1, 4)),
-            "ACKREP_RUNNER_POOL": "default",
+            "ACKREP_RUNNER_POOL": "default,untrusted",
             # Who stops the system does not wait for checks: commands cancel theirs before.
             "ACKREP_RUNNER_DRAIN_SECONDS": "1",
             "ACKREP_RUNNER_NAME": _runner_name(wishes.state),

@@ -32,6 +32,8 @@ from services.errors import Error, UnavailableError
 
 log = logging.getLogger(__name__)
 
+UNTRUSTED = "untrusted"
+"""Pool of the checks of proposals: what strangers wrote runs apart, and tighter."""
 JOBS = "JOBS"
 EVENTS = "EVENTS"
 ACK_WAIT_SECONDS = 5.0

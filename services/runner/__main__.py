@@ -22,7 +22,7 @@ from services.runner.app import RunnerApp
 from services.runner.checks.attempt import Surroundings
 from services.runner.checks.audit import Audit
 from services.runner.checks.dispatch import CatalogRepository, SchedulerDispatch
-from services.runner.checks.jobs import NatsEvents, NatsJobs
+from services.runner.checks.jobs import NatsEvents, NatsJobs, SeveralJobs
 from services.runner.checks.slots import Slots
 from services.runner.checks.trees import TreeCache
 from services.runner.checks.worker import Worker
@@ -110,14 +110,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             pool=pool,
             environments=environments,
             sink=NatsEvents(connection),
+            unconfined=settings.unconfined,
         )
         worker = Worker(
             around,
-            jobs=NatsJobs(connection, pool=settings.pool),
+            jobs=SeveralJobs([NatsJobs(connection, pool=pool) for pool in settings.pools]),
             registration=Registration(
                 runner=runner,
                 incarnation=incarnation,
-                pool=settings.pool,
+                pool=",".join(settings.pools),
                 slots=settings.slot_count,
                 backend=backend.name,
                 runtime_version=bundle.version(),

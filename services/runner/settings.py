@@ -31,8 +31,11 @@ class Settings:
     """`pretty` or `json`."""
     name: str = ""
     """Id of the runner, the same after a restart; empty: host name and a hash of the state path."""
-    pool: str = "default"
-    """Pool it pulls jobs from."""
+    unconfined: bool = False
+    """Whether checks of proposals run here too where confinement lacks Landlock or the filter."""
+    pool: str = "default,untrusted"
+    """Pools it pulls jobs from, separated by commas, the most urgent first; `untrusted` is that of
+    proposals."""
     slots: int = 0
     """Checks at once; 0: one for each processor."""
     backend: str = "auto"
@@ -94,6 +97,11 @@ class Settings:
         digest = hashlib.sha256(str(self.state_folder.absolute()).encode()).hexdigest()[:6]
         host = re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower())[:40].strip("-") or "host"
         return f"{host}-{digest}"
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Pools that it pulls jobs from."""
+        return tuple(dict.fromkeys(name.strip() for name in self.pool.split(",") if name.strip()))
 
     @property
     def slot_count(self) -> int:

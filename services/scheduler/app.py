@@ -207,15 +207,21 @@ class Scheduler:
         """Gets a run by its id."""
         return await self._store.runs.get(run)
 
-    async def list_runs(self, *, size: int, token: str) -> tuple[list[RunSummary], str]:
-        """Lists a page of runs, newest first, and the token of the next one."""
+    async def list_runs(
+        self, *, size: int, token: str, revision: str = ""
+    ) -> tuple[list[RunSummary], str]:
+        """Lists a page of runs, newest first, and the token of the next one.
+
+        Only those of a revision (tree id), if one is given.
+        """
         limit = page_size(size)
+        query = f"runs {revision}".strip()
         found = await self._store.runs.list_page(
-            limit=limit + 1, before=after_token(token, query="runs")
+            limit=limit + 1, before=after_token(token, query=query), revision=revision
         )
         page = found[:limit]
         more = len(found) > limit
-        return page, page_token(page[-1].run.id, query="runs") if more else ""
+        return page, page_token(page[-1].run.id, query=query) if more else ""
 
 
 _LARGEST_PAGE_BYTES = 8 * 1024 * 1024

@@ -66,6 +66,7 @@ def check_message(check: Check, *, full: bool = True) -> check_pb2.Check:
         attempt=check.attempt,
         inputs_digest=digest_of(check),
         reused_from=f"checks/{check.reused_from}" if check.reused_from else "",
+        pool=check.pool,
         create_time=timestamp(check.create_time),
         start_time=timestamp(check.start_time),
         finish_time=timestamp(check.finish_time),

@@ -30,7 +30,7 @@ from services.runner.checks.trees import TreeCache, keys_of
 from services.runner.domain.attempts import Artefact, Assignment, Report, failed, remarks_of
 from services.runner.domain.environments import Definition
 from services.runner.domain.undeclared import declaration, might_be_undeclared, undeclared
-from services.runner.domain.workplaces import WorkplaceInfo
+from services.runner.domain.workplaces import WorkplaceInfo, require_confined
 from services.runner.environments import Environments
 from services.runner.ports import ClosureFolder, Dispatch, EventSink, Repository, Workplace
 from services.runner.sessions.limits import limits_of
@@ -68,6 +68,7 @@ class Surroundings:
     environments: Environments
     sink: EventSink
     audit: Audit | None = None
+    unconfined: bool = False  # whether checks of proposals run on any rung
 
 
 @dataclass
@@ -213,6 +214,8 @@ class Attempt:
         async with self._around.pool.workplace(definition, self._recorder.progress) as borrowed:
             self._passed("container", time.monotonic() - started)
             self._run = _Run(workplace=borrowed.workplace.info)
+            if self.assignment.untrusted and not self._around.unconfined:
+                require_confined(borrowed.workplace.info.confinement)
             outcome = await self._in(borrowed.workplace, inputs)
             borrowed.cleanliness = outcome.cleanliness
         self._run.retired = borrowed.retired

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import nats.errors
 from google.protobuf.message import DecodeError
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _ACK_SECONDS = 2.0
 _RETRY_SECONDS = 0.2
+_TURN_SECONDS = 1.0
+_GLANCE_SECONDS = 0.05
 
 
 class NatsJob:
@@ -76,6 +79,37 @@ class NatsJobs:
             await message.term()
             return None
         return NatsJob(message, job.check)
+
+
+class SeveralJobs:
+    """Jobs of several pools: those of the first one come first.
+
+    Only the first pool is waited for at length. The others are asked once a second while nothing
+    is there, and at once after one of them had a job.
+
+    Args:
+        pools: The jobs of each pool.
+    """
+
+    def __init__(self, pools: Sequence[NatsJobs]) -> None:
+        self._first, *self._others = pools
+        self._busy = False
+
+    async def next(self, *, timeout: float) -> NatsJob | None:  # noqa: ASYNC109  # the broker's
+        if not self._others:
+            return await self._first.next(timeout=timeout)
+        deadline = asyncio.get_running_loop().time() + timeout
+        while True:
+            job = await self._first.next(timeout=_GLANCE_SECONDS if self._busy else _TURN_SECONDS)
+            if job is not None:
+                return job
+            for other in self._others:
+                job = await other.next(timeout=_GLANCE_SECONDS)
+                self._busy = job is not None
+                if job is not None:
+                    return job
+            if asyncio.get_running_loop().time() >= deadline:
+                return None
 
 
 class NatsEvents:

@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ackrep.scheduler.v1 import check_pb2, dispatch_pb2
+from services.bus import UNTRUSTED
 from services.runner.domain.attempts import Artefact, Assignment, CheckLimits, Directive, Report
 from services.runner.sessions.outcome import Cleanliness, Description, Number, Outcome, Verdict
 
@@ -46,6 +47,7 @@ def assignment_of(lease: dispatch_pb2.Lease) -> Assignment:
             artefact_bytes=limits.artefact_bytes,
         ),
         seed=lease.seed,
+        untrusted=check.pool == UNTRUSTED,
         message=check.SerializeToString(),
     )
 

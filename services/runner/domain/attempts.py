@@ -39,6 +39,8 @@ class Assignment:
     seed: int
     message: bytes = b""
     """The check as the scheduler sent it, serialised: events carry it on."""
+    untrusted: bool = False
+    """Whether it is of a proposal: it runs confined or not at all."""
     environment_tag: str = ""
     """Tag under which a registry has that image; may be empty."""
 

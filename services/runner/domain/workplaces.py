@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from services.errors import InvalidArgumentError
+from services.errors import EnvironmentUnavailableError, InvalidArgumentError
 from services.runner.domain.pools import PoolPolicy
 from services.runner.sessions.outcome import Cleanliness
 
@@ -16,6 +16,24 @@ FRESH: Final = "fresh"
 """Part of the confinement of a container that is thrown away after its only check."""
 
 _UID_FIRST, _UID_COUNT, _UID_END = 20000, 1000, 65000
+
+
+CONFINED: Final = frozenset({"landlock", "seccomp"})
+"""What a rung has to have for the checks of proposals."""
+
+
+def require_confined(confinement: str) -> None:
+    """Refuses a rung on which nothing that a stranger proposes is to run.
+
+    Raises:
+        EnvironmentUnavailableError: The rung lacks Landlock or the filter of system calls.
+    """
+    if not set(confinement.split("+")) >= CONFINED:
+        raise EnvironmentUnavailableError(
+            "checks of proposals run only where Landlock and a filter of system calls confine "
+            f"them, and here there is {confinement!r}: use Linux 5.13 or newer, or set "
+            "ACKREP_RUNNER_UNCONFINED=1 on this runner"
+        )
 
 
 def workplace_name(environment: str) -> str:

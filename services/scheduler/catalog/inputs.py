@@ -57,6 +57,7 @@ class GrpcCatalog:
                 )
                 for folder in closure.folders
             ),
+            untrusted=bool(closure.proposal),
         )
 
     async def revision(self, name: str) -> tuple[str, str]:
@@ -64,6 +65,12 @@ class GrpcCatalog:
         with rpc.remote_errors():
             found = await self._stub.GetRevision(request, timeout=_PATIENCE, wait_for_ready=True)
         return found.name.removeprefix("revisions/"), found.commit
+
+    async def untrusted(self, *, revision: str) -> bool:
+        request = catalog_pb2.GetRevisionRequest(name=_revision_name(revision))
+        with rpc.remote_errors():
+            found = await self._stub.GetRevision(request, timeout=_PATIENCE, wait_for_ready=True)
+        return bool(found.proposal)
 
     async def checkable(self, *, revision: str) -> list[str]:
         entities = await self._entities("checkable = true", revision=revision)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from services.errors import NotCheckableError
 from services.scheduler.domain import machine
-from services.scheduler.domain.check import Basis, Check, Limits, Run
+from services.scheduler.domain.check import UNTRUSTED_POOL, Basis, Check, Limits, Run
 from services.scheduler.domain.environments import RunnerReport, agreed_image, agreed_runtime
 from services.scheduler.domain.inputs import inputs_digest, plain_name, seed
 from services.scheduler.domain.names import new_id
@@ -48,6 +48,7 @@ class Creating:
         bells: Bells,
         clock: Clock,
         limits: Limits,
+        untrusted_limits: Limits,
         pool: str,
         runner_memory: timedelta,
     ) -> None:
@@ -57,6 +58,7 @@ class Creating:
         self._bells = bells
         self._clock = clock
         self._limits = limits
+        self._untrusted_limits = untrusted_limits
         self._pool = pool
         self._runner_memory = runner_memory
         self._newest: tuple[datetime, str] | None = None
@@ -69,7 +71,9 @@ class Creating:
             NotCheckableError: It cannot be checked; the message says why.
         """
         inputs = await self._catalog.inputs(entity=entity, revision=revision)
-        prospect = await self._prospect([environment or inputs.environment])
+        prospect = await self._prospect(
+            [environment or inputs.environment], pool=self._pool_of(inputs)
+        )
         return self._made(inputs, prospect, environment=environment, force=force)
 
     async def of_run(
@@ -95,13 +99,20 @@ class Creating:
 
         wanted = list(keys)
         found = await asyncio.gather(*map(inputs_of, wanted))
+        ready = [one for one in found if isinstance(one, Inputs)]
+        untrusted = (
+            ready[0].untrusted if ready else await self._catalog.untrusted(revision=run.revision)
+        )
         prospect = await self._prospect(
-            {environment or one.environment for one in found if isinstance(one, Inputs)}
+            {environment or one.environment for one in ready},
+            pool=UNTRUSTED_POOL if untrusted else self._pool,
         )
         return [
             self._made(inputs, prospect, environment=environment, force=force, run=run.id)
             if isinstance(inputs, Inputs)
-            else self._broken(key, inputs, prospect, run=run, environment=environment)
+            else self._broken(
+                key, inputs, prospect, run=run, environment=environment, untrusted=untrusted
+            )
             for key, inputs in zip(wanted, found, strict=True)
         ]
 
@@ -115,6 +126,7 @@ class Creating:
         run: str = "",
     ) -> Check:
         chosen = environment or inputs.environment
+        limits = self._untrusted_limits if inputs.untrusted else self._limits
         return Check(
             id=new_id(),
             entity=inputs.entity,
@@ -122,16 +134,17 @@ class Creating:
             commit=inputs.commit,
             environment=chosen,
             run=run,
-            pool=self._pool,
+            pool=self._pool_of(inputs),
             inputs_digest=inputs_digest(
                 entity=inputs.entity,
                 closure=inputs.digest,
                 environment=chosen,
                 runtime=prospect.newest_runtime,
-                limits=self._limits,
+                limits=limits,
+                untrusted=inputs.untrusted,
             ),
             seed=seed(entity=inputs.entity, closure=inputs.digest, environment=chosen),
-            limits=self._limits,
+            limits=limits,
             create_time=self._clock(),
             basis=Basis(
                 closure=inputs.digest,
@@ -142,6 +155,9 @@ class Creating:
             ),
         )
 
+    def _pool_of(self, inputs: Inputs) -> str:
+        return UNTRUSTED_POOL if inputs.untrusted else self._pool
+
     def _broken(
         self,
         key: str,
@@ -150,6 +166,7 @@ class Creating:
         *,
         run: Run,
         environment: str,
+        untrusted: bool,
     ) -> Check:
         nothing = Inputs(
             entity=key,
@@ -157,6 +174,7 @@ class Creating:
             commit=run.commit,
             environment=environment,
             digest=f"broken: {error.message}",
+            untrusted=untrusted,
         )
         check = self._made(nothing, prospect, environment=environment, run=run.id)
         check = dataclasses.replace(check, basis=None)
@@ -164,8 +182,8 @@ class Creating:
 
     # In what they would run
 
-    async def _prospect(self, environments: Iterable[str]) -> _Prospect:
-        reports = await self._reports()
+    async def _prospect(self, environments: Iterable[str], *, pool: str) -> _Prospect:
+        reports = await self._reports(pool)
         return _Prospect(
             images={name: await self._image(name, reports) for name in environments},
             runtime=agreed_runtime(reports),
@@ -181,7 +199,7 @@ class Creating:
             return f"sha256:{reference}"
         return agreed_image(environment, reports)
 
-    async def _reports(self) -> list[RunnerReport]:
+    async def _reports(self, pool: str) -> list[RunnerReport]:
         """What the runners said; waits a little for one that came just now and will say it.
 
         A command that starts a system asks for checks in the same moment as its runner says what
@@ -191,7 +209,7 @@ class Creating:
             rings = self._bells.runners.rings
             now = self._clock()
             reports = await self._store.environments.reports(
-                pool=self._pool, since=now - self._runner_memory
+                pool=pool, since=now - self._runner_memory
             )
             coming = [report.heard for report in reports if report.environments is None]
             left = max((heard - now for heard in coming), default=-_REPORT_WITHIN) + _REPORT_WITHIN
@@ -206,7 +224,7 @@ class Creating:
             runners = [
                 runner
                 for runner in await self._store.runners.list_all(since=now - timedelta(days=365))
-                if runner.pool == self._pool
+                if self._pool in runner.pools
             ]
             newest = max(runners, key=lambda runner: runner.heartbeat_time, default=None)
             kept = self._newest = now, newest.runtime_version if newest else ""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from services.errors import ResourceExhaustedError
 from services.scheduler.domain import machine
-from services.scheduler.domain.check import Check
+from services.scheduler.domain.check import UNTRUSTED_POOL, Check
 from services.scheduler.domain.ordering import HISTORY, Priority, expected, ranks
 from services.scheduler.domain.queue import MOST_INTERACTIVE
 from services.scheduler.ports.store import Store
@@ -34,9 +34,9 @@ class Placing:
         Raises:
             ResourceExhaustedError: Too many checks wait.
         """
-        standing = await self._store.policy.standing(pool=self._pool, requester=requester)
+        standing = await self._store.policy.standing(pool=check.pool, requester=requester)
         if priority is None:
-            crowd = standing.singles >= MOST_INTERACTIVE
+            crowd = standing.singles >= MOST_INTERACTIVE or check.untrusted
             priority = Priority.BULK if crowd else Priority.INTERACTIVE
         cost = (await self._costs([check]))[0]
         self._require_room(standing.waiting + 1, expected_seconds=cost)
@@ -53,12 +53,14 @@ class Placing:
     async def of_run(
         self, checks: Sequence[Check], *, requester: str, priority: Priority | None
     ) -> list[Check]:
-        """Places the checks of a run, the longest first.
+        """Places the checks of a run, the longest first; those of a proposal behind all others.
 
         Raises:
             ResourceExhaustedError: Too many checks wait.
         """
-        standing = await self._store.policy.standing(pool=self._pool, requester=requester)
+        pool = checks[0].pool if checks else self._pool
+        standing = await self._store.policy.standing(pool=pool, requester=requester)
+        usual = Priority.BACKGROUND if pool == UNTRUSTED_POOL else Priority.BULK
         coming = sum(not check.finished for check in checks)
         costs = await self._costs(checks)
         self._require_room(standing.waiting + coming, expected_seconds=sum(costs))
@@ -68,7 +70,7 @@ class Placing:
         return [
             dataclasses.replace(
                 check,
-                priority=Priority.BULK if priority is None else priority,
+                priority=usual if priority is None else priority,
                 rank=rank,
                 requester=requester,
                 expected_seconds=cost,

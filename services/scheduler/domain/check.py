@@ -11,6 +11,10 @@ SCHEDULER_SEQUENCE = 2**40
 """Sequence of a final event that the scheduler wrote by itself: sorts after all of an attempt."""
 
 
+UNTRUSTED_POOL = "untrusted"
+"""Pool of the checks of proposals; runners know it by the same name (`services.bus`)."""
+
+
 class State(IntEnum):
     """Where a check stands."""
 
@@ -198,6 +202,11 @@ class Check:
         return not self.finished and not self.cancel_requested
 
     @property
+    def untrusted(self) -> bool:
+        """Whether it is of a proposal: that says nothing of how its entity is on the main line."""
+        return self.pool == UNTRUSTED_POOL
+
+    @property
     def of_candidate(self) -> bool:
         """Whether it tries one image by reference: that says nothing of how its entity is."""
         return "@" in self.environment
@@ -221,9 +230,12 @@ class EntityVerdict:
 def entity_verdict(check: Check) -> EntityVerdict | None:
     """Gives what a check says about its entity.
 
-    Nothing if it is not finished, was cancelled, or tried an image that is not in use.
+    Nothing if it is not finished, was cancelled, tried an image that is not in use, or is of a
+    proposal.
     """
-    if check.result is None or check.result.verdict is Verdict.CANCELLED or check.of_candidate:
+    if check.result is None or check.result.verdict is Verdict.CANCELLED:
+        return None
+    if check.of_candidate or check.untrusted:
         return None
     return EntityVerdict(
         entity=check.entity,
@@ -281,3 +293,8 @@ class Runner:
     draining: bool = False
     engine_version: str = ""
     """Of its container engine; empty where it has none."""
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The pools that it pulls jobs from; `pool` names them with commas between."""
+        return tuple(self.pool.split(","))

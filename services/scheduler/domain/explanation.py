@@ -28,6 +28,7 @@ class Kind(IntEnum):
     UNFINISHED = 13
     NOT_RECORDED = 14
     BROKEN = 15
+    UNTRUSTED = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +100,8 @@ def explain(
     if check.reused_from:
         return (Reason(kind=Kind.SAME_INPUTS),)
     found = [Reason(kind=Kind.FORCED)] if basis.forced else []
+    if check.untrusted and (before is None or not before.check.untrusted):
+        found.append(Reason(kind=Kind.UNTRUSTED))
     if before is None:
         return (*found, Reason(kind=Kind.FIRST))
     if before.check.basis is None:

@@ -10,7 +10,14 @@ from services.scheduler.domain.check import Check, Limits
 
 @functools.lru_cache(maxsize=4096)  # every message about a check says it, and a check has many
 def inputs_digest(
-    *, entity: str, closure: str, environment: str, runtime: str, limits: Limits, image: str = ""
+    *,
+    entity: str,
+    closure: str,
+    environment: str,
+    runtime: str,
+    limits: Limits,
+    image: str = "",
+    untrusted: bool = False,
 ) -> str:
     """Digests everything that may influence a result.
 
@@ -25,6 +32,8 @@ def inputs_digest(
         limits: What the check may use.
         image: Digest of the image that the environment is; empty while it is not known. With it,
             only the environment's plain name counts, from which the seed follows.
+        untrusted: Whether the check is of a proposal: its result stands for no other check, even
+            where all else is equal.
     """
     parts: dict[str, object] = {
         "entity": entity,
@@ -33,6 +42,8 @@ def inputs_digest(
         "runtime": runtime,
         "limits": dataclasses.asdict(limits),
     }
+    if untrusted:
+        parts["untrusted"] = True
     return _digest(parts | {"image": image} if image else parts)
 
 
@@ -48,6 +59,7 @@ def digest_of(check: Check) -> str:
         runtime=basis.runtime,
         limits=check.limits,
         image=basis.image,
+        untrusted=check.untrusted,
     )
 
 

@@ -2,7 +2,8 @@
 
 A check sees nothing but its closure, the image, the runtime and its limits, and gets a seed that
 follows from them: a result with the same inputs digest is what would come out again. The digest of
-a result is taken over what the check *did* run in, whatever was expected when it was created.
+a result is taken over what the check *did* run in, whatever was expected when it was created. Of
+proposals the digests are others: no result of a stranger's check is handed out as one of main.
 """
 
 from services.scheduler.domain.check import Check, Verdict
@@ -35,6 +36,7 @@ def result_digest(check: Check) -> str:
         runtime=result.runtime,
         limits=check.limits,
         image=result.image,
+        untrusted=check.untrusted,
     )
 
 
@@ -50,6 +52,7 @@ def wanted_digests(check: Check) -> tuple[str, ...]:
         runtime=basis.runtime,
         limits=check.limits,
         image=basis.image,
+        untrusted=check.untrusted,
     )
     return digest_of(check), whole
 

@@ -23,7 +23,7 @@ def window(runners: Iterable[Runner], *, pool: str, minimum: int) -> int:
     number of slots, as heartbeats tell of free ones late; at least `minimum`, as a runner that is
     not heard of yet may be about to pull.
     """
-    mine = [runner for runner in runners if runner.pool == pool and not runner.draining]
+    mine = [runner for runner in runners if pool in runner.pools and not runner.draining]
     free = sum(runner.free_slots for runner in mine)
     slots = sum(runner.slots for runner in mine)
     return max(minimum, 2 * free, slots)

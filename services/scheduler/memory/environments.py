@@ -49,7 +49,7 @@ class MemoryEnvironments:
                 environments=self.said(runner),
             )
             for _, runner in sorted(self._runners.items())
-            if runner.pool == pool and runner.heartbeat_time >= since and not runner.draining
+            if pool in runner.pools and runner.heartbeat_time >= since and not runner.draining
         ]
 
     def said(self, runner: Runner) -> Mapping[str, str] | None:

@@ -29,7 +29,7 @@ class MemoryRetention:
                 verdict=check.result.verdict,
             )
             for check in sorted(self._checks(), key=lambda check: check.id)
-            if check.result is not None
+            if check.result is not None and not check.untrusted
         ]
 
     async def uses(self, *, kept: Collection[str]) -> dict[str, Use]:

@@ -147,7 +147,10 @@ class _Checks:
         earlier = [
             other
             for other in self._state.checks.values()
-            if other.entity == check.entity and other.id < check.id and not other.of_candidate
+            if other.entity == check.entity
+            and other.id < check.id
+            and not other.of_candidate
+            and (check.untrusted or not other.untrusted)
         ]
         return max(earlier, key=lambda other: other.id, default=None)
 
@@ -237,8 +240,15 @@ class _Runs:
             finish_time=max(times, default=None) if len(times) == len(checks) else None,
         )
 
-    async def list_page(self, *, limit: int, before: str) -> list[RunSummary]:
-        ids = sorted((run for run in self._state.runs if not before or run < before), reverse=True)
+    async def list_page(self, *, limit: int, before: str, revision: str = "") -> list[RunSummary]:
+        ids = sorted(
+            (
+                id_
+                for id_, (run, _) in self._state.runs.items()
+                if (not before or id_ < before) and revision in ("", run.revision)
+            ),
+            reverse=True,
+        )
         return [await self.get(run) for run in ids[:limit]]
 
     async def own(self, run_id: str) -> list[str]:

@@ -57,6 +57,8 @@ class Inputs:
     """Digest of the closure's content."""
     folders: tuple[Folder, ...] = ()
     """The closure, the entity's own folder first."""
+    untrusted: bool = False
+    """Whether the revision is the overlay of a proposal."""
 
 
 class Catalog(Protocol):
@@ -72,6 +74,13 @@ class Catalog(Protocol):
 
     async def revision(self, name: str) -> tuple[str, str]:
         """Gets tree id and commit of a revision, of the current one where the name is empty.
+
+        Raises:
+            NotFoundError: It was never indexed.
+        """
+
+    async def untrusted(self, *, revision: str) -> bool:
+        """Whether a revision (tree id) is the overlay of a proposal.
 
         Raises:
             NotFoundError: It was never indexed.

@@ -114,7 +114,10 @@ class Checks(Protocol):
         """
 
     async def previous(self, check: Check) -> Check | None:
-        """Gets the check of the same entity that was created before; trials are left out."""
+        """Gets the check of the same entity that was created before; no trial.
+
+        Those of proposals are left out too, unless it is of one itself.
+        """
 
     async def list_page(self, condition: CheckFilter, *, limit: int, before: str) -> list[Check]:
         """Lists checks older than the id `before` (all where empty), newest first."""
@@ -168,8 +171,8 @@ class Runs(Protocol):
             NotFoundError: There is none of that id.
         """
 
-    async def list_page(self, *, limit: int, before: str) -> list[RunSummary]:
-        """Lists runs older than the id `before` (all where empty), newest first."""
+    async def list_page(self, *, limit: int, before: str, revision: str = "") -> list[RunSummary]:
+        """Lists runs (of a tree id) older than the id `before` (all where empty), newest first."""
 
     async def own(self, run_id: str) -> list[str]:
         """Lists the ids of the unfinished checks of a run that belong to no other one."""

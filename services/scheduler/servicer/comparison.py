@@ -10,7 +10,7 @@ from services.scheduler.domain.comparison import (
     Reading,
 )
 from services.scheduler.domain.names import run_id
-from services.scheduler.history.comparing import Comparing
+from services.scheduler.history.comparing import STANDING, Comparing
 
 
 class ComparisonServicer(comparison_pb2_grpc.ComparisonServiceServicer):
@@ -22,7 +22,8 @@ class ComparisonServicer(comparison_pb2_grpc.ComparisonServiceServicer):
     async def CompareRuns(
         self, request: comparison_pb2.CompareRunsRequest, context: Any
     ) -> comparison_pb2.RunComparison:
-        base, other = run_id(request.base), run_id(request.other)
+        standing = request.base == f"runs/{STANDING}"
+        base, other = STANDING if standing else run_id(request.base), run_id(request.other)
         found = await self._comparing.compare(base=base, other=other)
         return comparison_message(found, base=base, other=other)
 

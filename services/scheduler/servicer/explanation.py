@@ -95,6 +95,8 @@ _SENTENCES = {
     Kind.UNFINISHED: "the check before had no result yet",
     Kind.NOT_RECORDED: "what the check before depended on is not known",
     Kind.BROKEN: "its metadata is wrong, so that nothing could run",
+    Kind.UNTRUSTED: "it is of a proposal: no result of the main line stands for it, nor its own "
+    "for the main line",
 }
 _SHORT = 12
 

@@ -142,7 +142,9 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
         self, request: scheduler_pb2.ListRunsRequest, context: Any
     ) -> scheduler_pb2.ListRunsResponse:
         runs, token = await self._scheduler.list_runs(
-            size=request.page_size, token=request.page_token
+            size=request.page_size,
+            token=request.page_token,
+            revision=request.revision.removeprefix("revisions/"),
         )
         return scheduler_pb2.ListRunsResponse(runs=map(run_message, runs), next_page_token=token)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select
 
-from services.scheduler.domain.check import Artefact, Check
+from services.scheduler.domain.check import UNTRUSTED_POOL, Artefact, Check
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.reuse import wanted_digests
 from services.scheduler.ports.store import Announce, Change, Transition
@@ -34,6 +34,7 @@ _PREVIOUS = (
         _c.entity == bindparam("of_entity"),
         _c.id < bindparam("before"),
         _c.environment.not_like("%@%"),
+        _c.pool.not_in(bindparam("left_out", expanding=True)),
     )
     .order_by(_c.id.desc())
     .limit(1)
@@ -115,7 +116,8 @@ class SqlChecks:
         return await self._database.write(write, durable=durable)
 
     async def previous(self, check: Check) -> Check | None:
-        asked = {"of_entity": check.entity, "before": check.id}
+        left_out = [] if check.untrusted else [UNTRUSTED_POOL]
+        asked = {"of_entity": check.entity, "before": check.id, "left_out": left_out}
 
         def read(connection: Connection) -> Check | None:
             found = checks_of(connection, list(connection.execute(_PREVIOUS, asked)))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, literal, select
 
 from services.scheduler.domain.check import Check, Folder
 from services.scheduler.domain.environments import EnvironmentImage, RunnerReport
@@ -41,7 +41,7 @@ _REPORTS = (
         )
     )
     .where(
-        _r.pool == bindparam("of_pool"),
+        (literal(",") + _r.pool + ",").contains(bindparam("of_pool"), autoescape=False),
         _r.heartbeat_time >= bindparam("since"),
         _r.draining.is_(False),
     )
@@ -95,7 +95,7 @@ class SqlEnvironments:
         )
 
     async def reports(self, *, pool: str, since: datetime) -> list[RunnerReport]:
-        asked = {"of_pool": pool, "since": to_micros(since)}
+        asked = {"of_pool": f",{pool},", "since": to_micros(since)}
 
         def read(connection: Connection) -> list[RunnerReport]:
             return [

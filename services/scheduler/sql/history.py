@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
 
-from services.scheduler.domain.check import Check, Run, Verdict
+from services.scheduler.domain.check import UNTRUSTED_POOL, Check, Run, Verdict
 from services.scheduler.domain.fingerprints import FAILURES
 from services.scheduler.domain.history import (
     FAILING,
@@ -89,6 +89,7 @@ _OF_ENTITY = _SIGHTING.where(_c.entity == bindparam("wanted"))
 _TELLING = _OF_ENTITY.where(
     _c.verdict.in_(sorted(verdict.value for verdict in TELLING)),
     _c.environment.not_like("%@%"),  # a trial of one image says nothing of how the entity is
+    _c.pool != UNTRUSTED_POOL,  # nor does a proposal
 )
 _NEWEST = _TELLING.order_by(_c.id.desc()).limit(1)
 _PASSED_LAST = _TELLING.where(_c.verdict == Verdict.SUCCESS.value).order_by(_c.id.desc()).limit(1)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from services.scheduler.domain.check import State, Verdict
+from services.scheduler.domain.check import UNTRUSTED_POOL, State, Verdict
 from services.scheduler.domain.retention import FinishedCheck, Use
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
@@ -19,7 +19,7 @@ _r = removed_artefacts.c
 
 _FINISHED = (
     select(_c.id, _c.entity, _c.environment, _c.verdict)
-    .where(_c.state == State.FINISHED.value)
+    .where(_c.state == State.FINISHED.value, _c.pool != UNTRUSTED_POOL)
     .order_by(_c.id)
 )
 _FINISH_TIME = func.coalesce(_c.finish_time, _c.create_time)

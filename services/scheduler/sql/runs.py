@@ -104,10 +104,12 @@ class SqlRuns:
     async def get(self, run_id: str) -> RunSummary:
         return await self._database.read(lambda connection: _summary_of(connection, run_id))
 
-    async def list_page(self, *, limit: int, before: str) -> list[RunSummary]:
+    async def list_page(self, *, limit: int, before: str, revision: str = "") -> list[RunSummary]:
         query = select(schema.runs).order_by(_r.id.desc()).limit(limit)
         if before:
             query = query.where(_r.id < before)
+        if revision:
+            query = query.where(_r.revision == revision)
         return await self._database.read(
             lambda connection: _summaries(connection, list(connection.execute(query)))
         )

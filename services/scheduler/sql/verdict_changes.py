@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from services.scheduler.domain.check import Check, Verdict
+from services.scheduler.domain.check import UNTRUSTED_POOL, Check, Verdict
 from services.scheduler.domain.history import TELLING
 from services.scheduler.domain.verdict_changes import (
     ChangeKind,
@@ -43,8 +43,12 @@ _TELLING = sorted(verdict.value for verdict in TELLING)
 
 
 def _says(table: Any) -> Any:
-    """Whether a check says how its entity is: no failure of ours, no image on trial."""
-    return and_(table.c.verdict.in_(_TELLING), table.c.environment.not_like("%@%"))
+    """Whether a check says how its entity is: no failure of ours, no trial, no proposal."""
+    return and_(
+        table.c.verdict.in_(_TELLING),
+        table.c.environment.not_like("%@%"),
+        table.c.pool != UNTRUSTED_POOL,
+    )
 
 
 def _neighbour(*, newer: bool) -> Select[Any]:
@@ -113,7 +117,9 @@ def note_changes(connection: Connection, finished: Sequence[Check]) -> list[Verd
     found: list[VerdictChange] = []
     # Newest first: so none of them is corrected before it is noted.
     for check in sorted(finished, key=lambda one: one.id, reverse=True):
-        if check.result is None or check.result.verdict not in TELLING or check.of_candidate:
+        if check.result is None or check.result.verdict not in TELLING:
+            continue
+        if check.of_candidate or check.untrusted:
             continue
         of = {"of": check.id, "entity": check.entity}
         older = connection.execute(_OLDER, of).first()

@@ -119,6 +119,7 @@ class Check(_message.Message):
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     FAILED_ATTEMPTS_FIELD_NUMBER: _builtins.int
     REUSED_FROM_FIELD_NUMBER: _builtins.int
+    POOL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `checks/{id}`."""
     entity: _builtins.str
@@ -147,6 +148,8 @@ class Check(_message.Message):
     """Check whose result this is, `checks/{id}`: its inputs were the same, so that nothing ran. Empty
     where it ran itself.
     """
+    pool: _builtins.str
+    """Pool of runners that it is for: `untrusted` for checks of proposals."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -187,10 +190,11 @@ class Check(_message.Message):
         cancel_requested: _builtins.bool = ...,
         failed_attempts: _abc.Iterable[Global___FailedAttempt] | None = ...,
         reused_from: _builtins.str = ...,
+        pool: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "finish_time", b"finish_time", "result", b"result", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "commit", b"commit", "create_time", b"create_time", "entity", b"entity", "environment", b"environment", "failed_attempts", b"failed_attempts", "finish_time", b"finish_time", "inputs_digest", b"inputs_digest", "name", b"name", "result", b"result", "reused_from", b"reused_from", "revision", b"revision", "run", b"run", "start_time", b"start_time", "state", b"state", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "commit", b"commit", "create_time", b"create_time", "entity", b"entity", "environment", b"environment", "failed_attempts", b"failed_attempts", "finish_time", b"finish_time", "inputs_digest", b"inputs_digest", "name", b"name", "pool", b"pool", "result", b"result", "reused_from", b"reused_from", "revision", b"revision", "run", b"run", "start_time", b"start_time", "state", b"state", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1056,7 +1060,7 @@ class RunnerStatus(_message.Message):
     name: _builtins.str
     """Resource name, `runners/{id}`."""
     pool: _builtins.str
-    """Pool it pulls jobs from."""
+    """Pools it pulls jobs from, separated by commas."""
     slots: _builtins.int
     """Checks it can run at once."""
     backend: _builtins.str

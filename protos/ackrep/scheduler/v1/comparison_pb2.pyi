@@ -77,7 +77,9 @@ class CompareRunsRequest(_message.Message):
     BASE_FIELD_NUMBER: _builtins.int
     OTHER_FIELD_NUMBER: _builtins.int
     base: _builtins.str
-    """The earlier one, `runs/{id}`."""
+    """The earlier one, `runs/{id}`; `runs/-` means how the entities of the later one stand now on the
+    main line, each by its newest finished check.
+    """
     other: _builtins.str
     """The later one, `runs/{id}`."""
     def __init__(

@@ -133,6 +133,8 @@ class Reason(_message.Message):
         """The check before does not say what it depended on."""
         KIND_BROKEN: Reason._Kind.ValueType  # 15
         """Its metadata is wrong, so that nothing could run."""
+        KIND_UNTRUSTED: Reason._Kind.ValueType  # 16
+        """It is of a proposal: only results of proposals stand for it, and its own for none other."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """Kind of a reason."""
@@ -169,6 +171,8 @@ class Reason(_message.Message):
     """The check before does not say what it depended on."""
     KIND_BROKEN: Reason.Kind.ValueType  # 15
     """Its metadata is wrong, so that nothing could run."""
+    KIND_UNTRUSTED: Reason.Kind.ValueType  # 16
+    """It is of a proposal: only results of proposals stand for it, and its own for none other."""
 
     KIND_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int

@@ -123,6 +123,8 @@ class SchedulerServiceServicer:
         Fails with `NOT_FOUND` for an unknown entity or revision, `FAILED_PRECONDITION` if the entity
         cannot be checked (wrong type, dangling reference, no environment), `RESOURCE_EXHAUSTED` (with
         a delay after which to try again) if too many checks wait.
+        Checks at a revision of a proposal run in the pool `untrusted`, with tighter limits and behind
+        others; their results say nothing of the entity on the main line, and stand for no check of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

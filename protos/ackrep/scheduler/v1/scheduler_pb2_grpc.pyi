@@ -23,6 +23,8 @@ class SchedulerServiceStub:
     Fails with `NOT_FOUND` for an unknown entity or revision, `FAILED_PRECONDITION` if the entity
     cannot be checked (wrong type, dangling reference, no environment), `RESOURCE_EXHAUSTED` (with
     a delay after which to try again) if too many checks wait.
+    Checks at a revision of a proposal run in the pool `untrusted`, with tighter limits and behind
+    others; their results say nothing of the entity on the main line, and stand for no check of it.
     """
     GetCheck: _aio.UnaryUnaryMultiCallable[_scheduler_pb2.GetCheckRequest, _check_pb2.Check]
     """Gets one check. Fails with `NOT_FOUND` if there is none of that name."""
@@ -88,6 +90,8 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with `NOT_FOUND` for an unknown entity or revision, `FAILED_PRECONDITION` if the entity
         cannot be checked (wrong type, dangling reference, no environment), `RESOURCE_EXHAUSTED` (with
         a delay after which to try again) if too many checks wait.
+        Checks at a revision of a proposal run in the pool `untrusted`, with tighter limits and behind
+        others; their results say nothing of the entity on the main line, and stand for no check of it.
         """
 
     @_abc_1.abstractmethod
