@@ -52,7 +52,7 @@ def configure(folder: Path, *, token: str, port: int) -> Path:
                 f"  store_dir: {json.dumps(str(folder / 'store'))}",
                 "  max_file_store: 2GB",
                 "  max_memory_store: 64MB",
-                "  sync_interval: 2m",  # SQL is the truth: docs/chaos.md
+                '  sync_interval: "2m"',  # SQL is the truth: docs/chaos.md
                 "}",
                 "authorization {",
                 f"  token: {json.dumps(token)}",

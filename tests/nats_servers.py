@@ -37,7 +37,7 @@ authorization {{
 }}
 jetstream {{
   store_dir: "{self._folder / "streams"}"
-  sync_interval: 2m
+  sync_interval: "2m"
 }}
 """
         )
