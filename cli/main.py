@@ -22,8 +22,10 @@ from cli.commands.explain import explain
 from cli.commands.history import groups, history, matrix
 from cli.commands.lint import lint
 from cli.commands.new import new
+from cli.commands.provenance import export, record, verify
 from cli.commands.queue import queue
 from cli.commands.reading import key, list_entities, show, sync
+from cli.commands.propose import proposals, propose
 from cli.commands.runners import runners
 from cli.commands.schedule import schedule
 from cli.commands.search import search
@@ -53,7 +55,9 @@ _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Reading": (list_entities, search, show, lint, sparql, key, tex, pdf, sync),
     "Working on entities": (new, prepare, path, completion),
     "Checking": (check, watch, cancel, results, explain, bisect),
+    "Proposing": (propose, proposals),
     "Runs and history": (runs, compare, matrix, groups, history, import_results, export_results),
+    "Provenance": (record, export, verify),
     "Environments": (env,),
     "Operating": (up, status, queue, runners, schedule, backup, restore),
 }
