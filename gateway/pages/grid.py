@@ -3,6 +3,7 @@
 It is written by hand, not by a template: it has thousands of cells, and each of them counts.
 """
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -73,34 +74,31 @@ def table(
         causes: What a cell says of its cause, by number.
         picked: Numbers of causes whose cells stand out.
     """
-    return Markup("\n").join(  # of escaped parts
-        _row(row, len(matrix.columns), titles.get(row.entity, ""), causes, picked)
-        for row in matrix.rows
-    )
+
+    @functools.cache
+    def around(verdict: int, cause: int) -> tuple[str, str]:
+        """What stands before and after the name of a check: the same for thousands of cells."""
+        said = words.verdict_word(verdict).label if verdict else _OPEN
+        about = causes.get(cause, said)
+        said = said if about == said else f"{said}: {about}"
+        code = CODES.get(verdict, "q") + (" hit" if cause in picked else "")
+        return f'<a class="{code}" href="/', f'" title="{escape(said)}"></a>'
+
+    width = len(matrix.columns)
+    rows = []
+    for row in matrix.rows:
+        parts = [_head(row.entity, titles.get(row.entity, ""))]
+        place = 0
+        for cell in row.cells:
+            begin, end = around(cell.verdict, cell.cause)
+            parts += ("<td>" * (cell.column - place + 1), begin, escape(cell.check), end)
+            place = cell.column + 1
+        parts.append("<td>" * (width - place))
+        rows.append("".join(parts))
+    return Markup("\n".join(rows))  # noqa: S704  # all of it is escaped above
 
 
-def _row(
-    row: history_pb2.MatrixRow,
-    width: int,
-    title: str,
-    causes: Mapping[int, str],
-    picked: Collection[int],
-) -> Markup:
-    key = escape(formats.last(row.entity))
-    about = f' title="{escape(title)}"' if title else ""
-    parts = [f'<tr><th scope="row"{about}><a href="/e/{key}">{key}</a> {escape(title)}']
-    place = 0
-    for cell in row.cells:
-        parts.append("<td>" * (cell.column - place + 1))
-        parts.append(_cell(cell, causes, picked))
-        place = cell.column + 1
-    parts.append("<td>" * (width - place))
-    return Markup("".join(parts))  # noqa: S704  # escaped above
-
-
-def _cell(cell: history_pb2.MatrixCell, causes: Mapping[int, str], picked: Collection[int]) -> str:
-    said = words.verdict_word(cell.verdict).label if cell.verdict else _OPEN
-    if cell.cause in causes:
-        said = f"{said}: {causes[cell.cause]}" if causes[cell.cause] != said else said
-    code = CODES.get(cell.verdict, "q") + (" hit" if cell.cause in picked else "")
-    return f'<a class="{code}" href="/{escape(cell.check)}" title="{escape(said)}"></a>'
+def _head(entity: str, title: str) -> str:
+    key, text = escape(formats.last(entity)), escape(title)
+    about = f' title="{text}"' if title else ""
+    return f'<tr><th scope="row"{about}><a href="/e/{key}">{key}</a> {text}'

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from ackrep.scheduler.v1 import (
@@ -40,7 +41,9 @@ class FakeHistory(
             name="final_state_errors", absolute=0.5, relative=0.25, base=2.0, other=1.5
         )
 
-    def record(self, key: str, verdicts: list[int], *, days: float = 30.0) -> list[check_pb2.Run]:
+    def record(
+        self, key: str, verdicts: Sequence[int], *, days: float = 30.0
+    ) -> list[check_pb2.Run]:
         """Adds a run for each of these verdicts of an entity, oldest first, of single checks."""
         made = []
         for number, verdict in enumerate(verdicts):
