@@ -222,7 +222,8 @@ async def test_a_bisection_is_asked_for(
     answer = await client.post("/bisections", data={"entity": "UXMFA"}, headers=foreign)
     assert 403 == answer.status_code
     public = make_gateway(address="0.0.0.0:8642", public_read=True).client
-    assert 403 == (await public.post("/bisections", data={"entity": "UXMFA"})).status_code
+    refused = await public.post("/bisections", data={"entity": "UXMFA"})
+    assert refused.status_code in {401, 403}
     assert 'action="/bisections"' not in (await public.get("/e/UXMFA/history")).text
 
 
