@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
-import feedparser
+import feedparser  # type: ignore[import-untyped]  # ships no types
 import httpx
 import pytest
 
