@@ -16,8 +16,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from gateway import openapi_examples as examples
-from gateway.openapi_schemas import Schemas, field_schema
-from gateway.routes import Route, RouteTable
+from gateway.openapi_schemas import Schemas, field_schema, query_schema
+from gateway.routes import SERVICES, Route, RouteTable
 
 IMAGE = Path(__file__).parent / "ackrep.binpb"
 
@@ -106,7 +106,12 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": text} for name, text in sorted(tags.items())],
+        "tags": [
+            {"name": service.name, "description": tags[service.name]}
+            for services in SERVICES.values()
+            for service in services
+            if service.name in tags
+        ],
         "paths": dict(sorted(paths.items())),
         # Each may be enough, and on loopback none is needed.
         "security": [{}, {"token": []}, {"session": []}],
@@ -291,7 +296,7 @@ def _query(
             "name": field.json_name,
             "in": "query",
             "description": comments.get(field.full_name, ""),
-            "schema": field_schema(field, schemas),
+            "schema": query_schema(field, schemas),
         }
         example = examples.QUERIES.get(route.rpc.name, {}).get(field.json_name)
         yield parameter if example is None else {**parameter, "example": example}

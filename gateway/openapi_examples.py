@@ -11,7 +11,6 @@ PATHS: Mapping[str, str] = {
     "entity": "LRNZ4",
     "revision": "current",
     "environment": "demo_environment",
-    "runner": "-",
     "path": "system_model.py",
 }
 """Value of a part of the path, by its name."""

@@ -85,12 +85,17 @@ class Schemas:
                 "enum": [value.name for value in element.values],
             }
         schema: dict[str, Any] = {"type": "object", "description": description, "properties": {}}
+        asked = element.name.endswith("Request")
+        if asked:
+            schema["additionalProperties"] = False
         required = []
         for field in element.fields:
             if field.name in without:
                 continue
             described = field_schema(field, self)
             comment = self._comments.get(field.full_name, "")
+            if asked:
+                described = _asked(field, described)
             schema["properties"][field.json_name] = {**described, "description": comment}
             behaviours = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
             if field_behavior_pb2.REQUIRED in behaviours:
@@ -98,6 +103,29 @@ class Schemas:
         if required:
             schema["required"] = required
         return schema
+
+
+def query_schema(field: FieldDescriptor, schemas: Schemas) -> dict[str, Any]:
+    """Describes a field as a query parameter, where an enum may be said by number too."""
+    single = _bounded(field, field_schema(field, schemas))
+    if field.enum_type is None:
+        return single
+    numbers = {"enum": [value.number for value in field.enum_type.values]}
+    if field.is_repeated:
+        return {"type": "array", "items": {"anyOf": [single["items"], numbers]}}
+    return {"anyOf": [single, numbers]}
+
+
+def _asked(field: FieldDescriptor, schema: dict[str, Any]) -> dict[str, Any]:
+    """What a body may say of a field: null means that it is not said, enums have numbers."""
+    alternatives = [_bounded(field, schema), {"type": "null"}]
+    if field.enum_type is not None and not field.is_repeated:
+        alternatives.insert(1, {"type": "integer", "format": "int32"})
+    return {"anyOf": alternatives}
+
+
+def _bounded(field: FieldDescriptor, schema: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "minimum": 0} if field.name in {"page_size", "max_rows"} else schema
 
 
 def field_schema(field: FieldDescriptor, schemas: Schemas) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """What machines ask: is it alive, is it ready, how busy is it, what is the API."""
 
+import functools
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway.answers import Answer
 from gateway.context import context_of
 
 
@@ -33,12 +36,17 @@ async def metrics(request: Request) -> Response:
     )
 
 
-async def openapi(request: Request) -> Response:
+async def openapi(request: Request) -> Answer:
     """Describes the API."""
+    return _described()
+
+
+@functools.cache
+def _described() -> Answer:
     # Imported on demand: parsing the descriptor image would make the first page wait.
     from gateway.openapi import document_bytes  # noqa: PLC0415
 
-    return Response(document_bytes(), media_type="application/json")
+    return Answer(document_bytes(), route="/openapi.json")
 
 
 ROUTES = [

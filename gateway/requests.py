@@ -206,7 +206,10 @@ def _value(field: FieldDescriptor, key: str, text: str) -> Any:
         if kind == FieldDescriptor.CPPTYPE_BOOL:
             return _BOOLEANS[text]
         if kind == FieldDescriptor.CPPTYPE_ENUM and field.enum_type is not None:
-            return int(text) if text.isdecimal() else field.enum_type.values_by_name[text].number
+            known = field.enum_type
+            if text.isdecimal():
+                return known.values_by_number[int(text)].number
+            return known.values_by_name[text].number
         if field.type == FieldDescriptor.TYPE_BYTES:
             base64.b64decode(text, altchars=b"-_", validate=True)
     except (ValueError, KeyError) as error:

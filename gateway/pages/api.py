@@ -18,7 +18,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.openapi import document
 from gateway.pages.rendering import page, see_other
 from services.errors import NotFoundError
 
@@ -38,7 +37,6 @@ class Field:
     place: str = ""
     """`path`, `query` or `header`; empty for a field of a schema."""
     example: str = ""
-    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ async def api(request: Request) -> Response:
     return page(
         request,
         "api.html",
-        data=document(),
+        data=_document(),
         groups=groups,
         schemas=schemas,
         address=str(request.base_url).rstrip("/"),
@@ -123,8 +121,16 @@ def _address(operation: Operation, said: Sequence[tuple[str, str]]) -> str:
 
 
 @functools.cache
+def _document() -> Mapping[str, Any]:
+    # Imported on demand: parsing the descriptor image would make the first page wait.
+    from gateway.openapi import document  # noqa: PLC0415
+
+    return document()
+
+
+@functools.cache
 def _reference() -> tuple[Sequence[Group], Sequence[Schema]]:
-    described = document()
+    described = _document()
     titles = {tag["name"]: tag["description"] for tag in described["tags"]}
     operations: dict[str, list[Operation]] = {name: [] for name in titles}
     for path, verbs in described["paths"].items():
@@ -165,7 +171,6 @@ def _operation(verb: str, path: str, said: Mapping[str, Any]) -> Operation:
                 one.get("required", False),
                 one["in"],
                 str(one.get("example", "")),
-                tuple(one["schema"].get("enum", ())),
             )
             for one in said["parameters"]
         ],
@@ -193,8 +198,8 @@ def _kind(schema: Mapping[str, Any]) -> Markup:
         return Markup("{}[]").format(_kind(schema.get("items", {})))
     if "additionalProperties" in schema:
         return Markup("map of {}").format(_kind(schema["additionalProperties"]))
-    if "anyOf" in schema:
-        return Markup("number")
+    if "anyOf" in schema:  # the first says what it is, the others how else it may be written
+        return _kind(schema["anyOf"][0])
     words = {"date-time": "time", "int64": "64-bit integer", "uint64": "64-bit integer"}
     kind = schema.get("type", "any value")
     return escape(words.get(schema.get("format", ""), kind))
