@@ -9,7 +9,13 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from ackrep.catalog.v1 import catalog_pb2, content_pb2, ontology_pb2, search_pb2
+from ackrep.catalog.v1 import (
+    catalog_pb2,
+    content_pb2,
+    ontology_pb2,
+    proposal_pb2,
+    search_pb2,
+)
 from ackrep.runner.v1 import document_pb2, environment_pb2, runner_pb2
 from ackrep.scheduler.v1 import (
     access_pb2,
@@ -33,6 +39,7 @@ SERVICES: dict[str, Sequence[ServiceDescriptor]] = {
         search_pb2.DESCRIPTOR.services_by_name["SearchService"],
         ontology_pb2.DESCRIPTOR.services_by_name["OntologyService"],
         content_pb2.DESCRIPTOR.services_by_name["ContentService"],
+        proposal_pb2.DESCRIPTOR.services_by_name["ProposalService"],
     ),
     "scheduler": (
         scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"],

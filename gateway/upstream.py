@@ -11,6 +11,7 @@ from ackrep.catalog.v1 import (
     catalog_pb2_grpc,
     content_pb2_grpc,
     ontology_pb2_grpc,
+    proposal_pb2_grpc,
     search_pb2_grpc,
 )
 from ackrep.runner.v1 import environment_pb2_grpc
@@ -52,6 +53,7 @@ class Upstream:
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self._channels["catalog"])
         self.search = search_pb2_grpc.SearchServiceStub(self._channels["catalog"])
         self.ontology = ontology_pb2_grpc.OntologyServiceStub(self._channels["catalog"])
+        self.proposals = proposal_pb2_grpc.ProposalServiceStub(self._channels["catalog"])
         self.content = content_pb2_grpc.ContentServiceStub(self._channels["catalog"])
         self.scheduler = scheduler_pb2_grpc.SchedulerServiceStub(self._channels["scheduler"])
         self.access = access_pb2_grpc.AccessServiceStub(self._channels["scheduler"])

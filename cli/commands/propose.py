@@ -12,6 +12,7 @@ from typing import Any
 import click
 from google.protobuf.json_format import MessageToDict
 from rich import box
+from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -202,7 +203,8 @@ def _changes(screen: Screen, diff: proposal_pb2.ProposalDiff) -> None:
         screen.print(text.append(files, style="dim"))
         for field in one.fields[:_SHOWN]:
             change = f"{_short(field.before) or '-'} -> {_short(field.after) or '-'}"
-            screen.print(tables.plain(f"          {field.field}: {change}"))
+            said = tables.plain(f"{field.field}: {change}")
+            screen.print(Padding(said, (0, 0, 0, 8)))
     if more := len(diff.entities) - _SHOWN:
         screen.print(Text(f"{more} more", style="dim")) if more > 0 else None
     if diff.files:
