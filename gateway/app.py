@@ -11,22 +11,31 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import artefacts, cors, failures, probes, webhook
+from gateway import artefacts, badges, cors, failures, feed, probes, webhook
+from gateway.access.admission import Admission, login_address
+from gateway.access.gate import Gate
 from gateway.caching import Cache
 from gateway.compression import Compression
 from gateway.context import Context, context_of
 from gateway.guard import Guard
 from gateway.live import endpoint as live
 from gateway.pages import (
+    api as api_page,
+)
+from gateway.pages import (
+    audit,
     bisections,
     checks,
     comparisons,
     diagnostics,
     entities,
+    environments,
     failure_groups,
     history,
     landing,
+    login,
     matrix,
+    negotiation,
     ontology,
     proposals,
     queue,
@@ -35,8 +44,11 @@ from gateway.pages import (
     search,
     sources,
     sparql,
+    tokens,
+    trials,
+    webhooks,
 )
-from gateway.pages.rendering import STATIC, Assets, page
+from gateway.pages.rendering import STATIC, Assets, page, see_other
 from gateway.transcoding import Transcoder
 from services.errors import Error
 
@@ -49,7 +61,11 @@ def build(context: Context) -> ASGIApp:
         routes=[
             *landing.ROUTES,
             *search.ROUTES,
+            *feed.ROUTES,
+            *badges.ROUTES,
             *entities.ROUTES,
+            *environments.ROUTES,
+            *trials.ROUTES,
             *ontology.ROUTES,
             *sparql.ROUTES,
             *diagnostics.ROUTES,
@@ -63,10 +79,15 @@ def build(context: Context) -> ASGIApp:
             *bisections.ROUTES,
             *proposals.ROUTES,
             *queue.ROUTES,
+            *webhooks.ROUTES,
             *sources.ROUTES,
+            *api_page.ROUTES,
             *artefacts.ROUTES,
             *probes.ROUTES,
             *live.ROUTES,
+            *login.ROUTES,
+            *tokens.ROUTES,
+            *audit.ROUTES,
             Mount("/static", Assets(directory=STATIC)),
         ],
         exception_handlers={
@@ -77,10 +98,16 @@ def build(context: Context) -> ASGIApp:
         },
     )
     pages.state.context = context
-    api: ASGIApp = Transcoder(
-        context.upstream, closing=context.closing, streams=context.streams, cache=context.cache
-    )
     settings = context.settings
+    admission = Admission(settings, context.upstream)
+    pages.state.admission = admission
+    api: ASGIApp = Transcoder(
+        context.upstream,
+        closing=context.closing,
+        streams=context.streams,
+        cache=context.cache,
+        admission=admission,
+    )
     if settings.cors_origins or settings.cors_credentials:
         api = cors.CrossOrigin(
             api, origins=settings.cors_origins, credentials=settings.cors_credentials
@@ -88,11 +115,20 @@ def build(context: Context) -> ASGIApp:
     deliveries = webhook.Webhook(
         context.upstream, secret=context.settings.webhook_secret, closing=context.closing
     )
-    return Guard(
-        _Split(api, Compression(pages), deliveries, cache=context.cache),
-        settings=context.settings,
-        metrics=context.metrics,
+    split = _Split(api, Compression(pages), deliveries, cache=context.cache)
+
+    async def refuse(request: Request, failure: Exception) -> Response:
+        request.scope["app"] = pages
+        return await _failed(request, failure)
+
+    gate = Gate(
+        split,
+        admission=admission,
+        settings=settings,
+        upstream=context.upstream,
+        refuse=refuse,
     )
+    return Guard(gate, settings=settings, metrics=context.metrics)
 
 
 class _Split:
@@ -132,6 +168,7 @@ _REFUSALS = {
 
 _TITLES = {
     400: "That does not work",
+    401: "Who are you?",
     403: "Not allowed",
     404: "Nothing here",
     405: "Not this way",
@@ -145,12 +182,28 @@ _TITLES = {
 async def _failed(request: Request, failure: Exception) -> Response:
     """Shows a failure as a page; what it is inside stays in the log."""
     status, body = failures.describe(failure)
+    if status == 401 and _is_browser(request):  # as HTTP says
+        # People log in and come back; what they sent is not sent again by itself.
+        back = (request.url.path, request.url.query) if request.method == "GET" else ("/", "")
+        return see_other(login_address(*back))
     if not isinstance(failure, Error | grpc.aio.AioRpcError):
         log.error(f"{request.method} {request.url.path} failed", exc_info=failure)
     answer = _error_page(request, status, body)
-    if wait := failures.response_of(failure).headers.get("retry-after"):
-        answer.headers["retry-after"] = wait
+    said = failures.response_of(failure).headers
+    for name in ("retry-after", "www-authenticate"):
+        if name in said:
+            answer.headers[name] = said[name]
     return answer
+
+
+def _is_browser(request: Request) -> bool:
+    """Whether a person can be asked to log in; programs are told what they lack."""
+    asks_for_page = "text/html" in request.headers.get("accept", "")
+    return (
+        asks_for_page
+        and not negotiation.wants_json(request)
+        and "authorization" not in request.headers
+    )
 
 
 async def _refused(request: Request, failure: Exception) -> Response:

@@ -10,10 +10,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ackrep.scheduler.v1 import scheduler_pb2
+from gateway.access.viewers import viewer_of
 from gateway.context import context_of
+from gateway.failures import HttpError
 from services import media, rpc
 from services.errors import NotFoundError
 
+_LOG = "application/x-ndjson"
+"""Type of logs; an entity's own files of that kind are not told apart from them."""
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -31,6 +35,14 @@ async def artefact(request: Request) -> Response:
     with rpc.remote_errors():
         first = await call.read()
     empty = first is grpc.aio.EOF
+    if not empty and first.content_type == _LOG and not viewer_of(request).sees_errors:
+        call.cancel()
+        raise HttpError(
+            403,
+            "logs are shown to maintainers only here (ACKREP_GATEWAY_DEBUG=1 shows them to all)",
+            code="PERMISSION_DENIED",
+            reason="LOG_HIDDEN",
+        )
     kind = media.artefact_type("" if empty else first.content_type, filename)
     shown = kind in media.INLINE and "download" not in request.query_params
     return StreamingResponse(
@@ -46,7 +58,7 @@ async def artefact(request: Request) -> Response:
 
 
 def _cache_headers(digest: str) -> dict[str, str]:
-    return {"etag": f'"{digest}"', "cache-control": "public, max-age=31536000, immutable"}
+    return {"etag": f'"{digest}"', "cache-control": "private, max-age=31536000, immutable"}
 
 
 async def _chunks(call: Any, first: bytes, *, ended: bool) -> AsyncIterator[bytes]:

@@ -102,6 +102,8 @@ def response_of(failure: Exception) -> Response:
         headers["allow"] = failure.allow
     if http_status == HTTP_STATUS["UNAVAILABLE"]:
         headers["retry-after"] = "1"
+    if http_status == HTTP_STATUS["UNAUTHENTICATED"]:
+        headers["www-authenticate"] = 'Bearer realm="ackrep"'
     if wait := _facts(failure).get(errors.RETRY_SECONDS):
         headers["retry-after"] = wait
     return Response(

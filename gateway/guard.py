@@ -1,8 +1,9 @@
 """What every request has to pass, and what every answer carries.
 
-The gateway has no login on loopback, so a browser on the same machine must not become the hand of
-a foreign page: the Host has to be one of ours (against DNS rebinding), and whatever changes
-something has to come from our own pages or from no page at all (against cross-site requests).
+This holds for everybody, before anybody is asked who they are (`gateway.access`). There is no login
+on loopback, so a browser on the same machine must not become the hand of a foreign page: the Host
+has to be one of ours (against DNS rebinding), and whatever changes something has to come from our
+own pages or from no page at all (against cross-site requests).
 """
 
 import logging
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import failures, webhook
+from gateway import failures
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 
@@ -72,7 +73,7 @@ class Guard:
             await send(message)
 
         try:
-            refusal = self.refusal(scope["method"], headers, path=scope["path"])
+            refusal = self.refusal(scope["method"], headers)
             if refusal:
                 await failures.response_of(refusal)(scope, receive, send_with_headers)
             else:
@@ -85,7 +86,7 @@ class Guard:
                 seconds=time.perf_counter() - begin,
             )
 
-    def refusal(self, verb: str, headers: Headers, *, path: str = "/") -> failures.HttpError | None:
+    def refusal(self, verb: str, headers: Headers) -> failures.HttpError | None:
         """Says why a request is refused, or None where it may pass."""
         host = headers.get("host", "")
         name = _host_name(host)
@@ -107,15 +108,6 @@ class Guard:
                 "another site's page may not change anything here",
                 code="PERMISSION_DENIED",
                 reason="CROSS_SITE_REQUEST",
-            )
-        if path == webhook.PATH:  # its deliveries prove by themselves who sends them
-            return None
-        if not self._settings.writable:
-            return failures.HttpError(
-                403,
-                "this gateway is public and for reading only",
-                code="PERMISSION_DENIED",
-                reason="READ_ONLY",
             )
         return None
 

@@ -31,10 +31,23 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     """Host names that browsers may use for this gateway, besides those of loopback; `*` is any."""
     public_read: bool = False
-    """Allows an address beyond loopback. Whoever reaches it may read everything, start nothing."""
+    """Whoever reaches the gateway may read everything without a token; what changes something
+    takes one. Allows an address beyond loopback."""
     public_write: bool = False
-    """With `public_read`: whoever reaches the address may also start and cancel checks, e.g. where
-    a container's port is published on the loopback interface only."""
+    """With `public_read`: whoever reaches the address may also start and cancel checks and steer
+    the queue, e.g. where a container's port is published on the loopback interface only."""
+    require_login: bool = False
+    """Wants a token (`ackrep token create`) of everybody, on loopback too. Allows an address beyond
+    loopback. With `public_read`, reading takes none."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of proxies, e.g. `127.0.0.1,10.0.0.0/8`, whose `X-Forwarded-For` and
+    `X-Forwarded-Proto` are believed; of others they are not."""
+    requests_per_second: float = 20.0
+    """How often a token, or an address without one, may ask in the long run; 0 means any. Without
+    login, requests on loopback are not counted."""
+    anonymous_checks_per_hour: int = 60
+    """How many requests that start checks an address may send without a token, where
+    `public_write` allows any."""
     debug: bool | None = None
     """Whether pages show tracebacks and logs of script errors; by default on loopback only."""
     cors_origins: tuple[str, ...] = ()
@@ -73,9 +86,9 @@ class Settings:
         return self.loopback if self.debug is None else self.debug
 
     @property
-    def writable(self) -> bool:
-        """Whether requests may change something."""
-        return self.loopback or self.public_write
+    def open(self) -> bool:
+        """Whether everybody who reaches the gateway may do everything: this machine's users."""
+        return self.loopback and not self.require_login
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -88,7 +101,7 @@ class Settings:
 
         Raises:
             InvalidArgumentError: The address is no `host:port`, or reaches beyond loopback without
-                an explicit `public_read`.
+                an explicit `public_read` or `require_login`; or settings contradict each other.
         """
         host, colon, port = self.address.rpartition(":")
         if not colon or not host or not port.isdecimal() or int(port) > 65535:
@@ -102,10 +115,31 @@ class Settings:
                 "one with `openssl rand -hex 32`",
                 setting="ACKREP_GATEWAY_WEBHOOK_SECRET",
             )
-        if not self.loopback and not self.public_read:
+        if self.requests_per_second < 0 or self.anonymous_checks_per_hour < 0:
             raise InvalidArgumentError(
-                f"refusing to listen on {self.address}: others could reach it, and there is no "
-                "access control yet. Set ACKREP_GATEWAY_PUBLIC_READ=1 if everybody may read all of "
-                "it (nobody may start checks then), or listen on 127.0.0.1",
-                setting="ACKREP_GATEWAY_PUBLIC_READ",
+                "ACKREP_GATEWAY_REQUESTS_PER_SECOND and ACKREP_GATEWAY_ANONYMOUS_CHECKS_PER_HOUR "
+                "cannot be negative",
+                setting="ACKREP_GATEWAY_REQUESTS_PER_SECOND",
+            )
+        for text in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(text.strip())
+            except ValueError as error:
+                raise InvalidArgumentError(
+                    f"ACKREP_GATEWAY_TRUSTED_PROXIES: {error}",
+                    setting="ACKREP_GATEWAY_TRUSTED_PROXIES",
+                ) from error
+        if self.public_write and self.require_login:
+            raise InvalidArgumentError(
+                "ACKREP_GATEWAY_PUBLIC_WRITE lets everybody write, ACKREP_GATEWAY_REQUIRE_LOGIN "
+                "nobody without a token: set one of them",
+                setting="ACKREP_GATEWAY_PUBLIC_WRITE",
+            )
+        if not self.loopback and not self.public_read and not self.require_login:
+            raise InvalidArgumentError(
+                f"refusing to listen on {self.address}: others could reach it. Set "
+                "ACKREP_GATEWAY_REQUIRE_LOGIN=1 if everybody has to show a token (`ackrep token "
+                "create` makes them), ACKREP_GATEWAY_PUBLIC_READ=1 if everybody may read and only "
+                "changes take a token, or listen on 127.0.0.1",
+                setting="ACKREP_GATEWAY_REQUIRE_LOGIN",
             )

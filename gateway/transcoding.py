@@ -20,12 +20,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import bodies, caching, calls, failures, requests, sse
+from gateway.access import rules
+from gateway.access.admission import Admission
+from gateway.access.redaction import Discreet, redact
+from gateway.access.trail import NAMING, resource_in, trail_of
+from gateway.access.viewers import Viewer, known_viewer
 from gateway.answers import Answer
 from gateway.caching import Cache
 from gateway.live.entries import message_json
 from gateway.live.feed import KEEP_ALIVE_SECONDS, Feed, Single
 from gateway.live.streams import Streams
-from gateway.live.topics import shared, source_of
+from gateway.live.topics import Topics, shared, source_of
 from gateway.routes import Match, Route, RouteTable
 from gateway.upstream import Upstream
 from services import errors
@@ -37,6 +42,8 @@ MAX_BODY_BYTES = 1024 * 1024
 
 _READING = frozenset({"GET", "HEAD"})
 _NOT_KEPT = {"cache-control": "no-store"}
+_ENDING = frozenset({"/ackrep.scheduler.v1.AccessService/RevokeToken"})
+"""What ends tokens: whoever did that sees it at once."""
 _EVENT_ID_PARAMETERS = ("lastEventId", "last_event_id")
 
 
@@ -52,6 +59,7 @@ class Transcoder:
         table: RouteTable | None = None,
         streams: Streams | None = None,
         cache: Cache | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._upstream = upstream
         self._closing = closing
@@ -59,6 +67,9 @@ class Transcoder:
         self._table = table or RouteTable()
         self._streams = streams or Streams()
         self._cache = cache or Cache()
+        self._admission = admission
+        """Without one, whoever asks may do and see everything."""
+        self._topics = Topics(upstream, self._table)
         self._calls: dict[Route, Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,13 +101,16 @@ class Transcoder:
         resume_token = None
         if route.streams and not route.raw:
             query, resume_token = _resume(query, request.headers)
+        viewer = self._admitted(request, match)
         message = requests.build(match, query=query, body=await read_body(request))
+        if viewer is not None:
+            _sign(message, viewer, request)
         if resume_token and hasattr(message, "resume_token"):
             message.resume_token = resume_token
         timeout = calls.timeout_of(request.headers)
         events = route.streams and not route.raw
         if events and request.method != "HEAD" and shared(route) and timeout is None:
-            return self._feed(match, message)
+            return await self._feed(match, message, viewer)
         limit = timeout if route.streams else calls.bounded(timeout)
         generation = self._cache.generation
         call = self._callable(route)(message, timeout=limit, metadata=calls.metadata_of(request))
@@ -105,8 +119,15 @@ class Transcoder:
         if events and request.method == "HEAD":
             return await calls.head_of(call)
         if events:
+            if not await self._sees_errors(message, viewer):
+                call = Discreet(call)
             return sse.EventStream(call, closing=self._closing, keep_alive=self._keep_alive)
-        body = _json(route, await calls.answered(call, request))
+        received = await calls.answered(call, request)
+        if self._admission is not None and route.method in _ENDING:
+            self._admission.authentication.forget()
+        if viewer is not None and not viewer.sees_errors:
+            redact(received)
+        body = _json(route, received)
         if route.verb != "GET":
             return Response(body, media_type="application/json", headers=_NOT_KEPT)
         answer = Answer(
@@ -118,16 +139,36 @@ class Transcoder:
             self._cache.keep(_key(request.scope), answer, generation=generation)
         return answer
 
-    def _feed(self, match: Match, message: Message) -> Feed:
+    def _admitted(self, request: Request, match: Match) -> Viewer | None:
+        """Who asks, once it is certain that they may; None where nobody is to be asked."""
+        if self._admission is None:
+            return None
+        route = match.route
+        self._admission.admit_rpc(
+            request.scope,
+            rules.of_rpc(route.method, route.verb),
+            action=f"{route.rpc.containing_service.name}.{route.rpc.name}",
+            resource=resource_in(match.fields),
+        )
+        return known_viewer(request.scope)
+
+    async def _feed(self, match: Match, message: Message, viewer: Viewer | None) -> Feed:
         source = source_of(self._upstream, match.route, message)
         token = getattr(message, "resume_token", "")
+        sees = await self._sees_errors(message, viewer)
         return self._streams.feed(
             [self._streams.reader(source, token=token)],
-            Single(errors=True),
+            Single(errors=sees),
             closing=self._closing,
             keep_alive=self._keep_alive,
             early=True,
         )
+
+    async def _sees_errors(self, message: Message, viewer: Viewer | None) -> bool:
+        """Whether a stream may tell everything."""
+        if viewer is None:
+            return True
+        return await self._topics.shows_errors(getattr(message, "name", ""), viewer)
 
     def _match(self, request: Request) -> Match | None:
         """Finds the route; None for OPTIONS, which is answered for every path of a route."""
@@ -171,6 +212,19 @@ class Transcoder:
                 response_deserializer=route.response.FromString,
             )
         return self._calls[route]
+
+
+def _sign(message: Message, viewer: Viewer, request: Request) -> None:
+    """Says in a request who makes it, whatever its body says, and what it is about in the log."""
+    fields = message.DESCRIPTOR.fields_by_name
+    for name in ("requester", "creator"):
+        # Requesters get fair shares of the runners, so that one with a token cannot be another.
+        if name in fields and (viewer.name or name == "creator"):
+            setattr(message, name, viewer.name)
+    trail = trail_of(request.scope)
+    if not trail.resource:
+        texts = {name: getattr(message, name) for name in fields if name in NAMING}
+        trail.resource = resource_in({k: v for k, v in texts.items() if isinstance(v, str)})
 
 
 async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:

@@ -200,6 +200,7 @@ async def create_check(request: Request) -> Response:
         entity=f"entities/{form.get('entity', '')}",
         force=form.get("force") == "1",
         request_id=form.get("request_id") or secrets.token_hex(16),
+        requester=viewer_of(request).name,
     )
     with remote_errors():
         made = await context_of(request).upstream.scheduler.CreateCheck(ask, timeout=_START_TIMEOUT)

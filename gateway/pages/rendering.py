@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from gateway.access.credentials import form_proof
 from gateway.access.viewers import viewer_of
 from gateway.context import context_of
 from gateway.pages import addresses, formats, navigation, negotiation, prose, words
@@ -19,6 +21,11 @@ from gateway.pages.moments import Moment
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
+
+
+_FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')
+"""Forms that change something. Under a session each carries a proof, put in here so that no
+template can forget it; texts of strangers are escaped, and hold no form."""
 
 
 @functools.cache
@@ -92,6 +99,7 @@ def page(
         .get_template(template)
         .render(
             path=request.url.path,
+            base_address=f"{request.url.scheme}://{request.url.netloc}",
             settings=context_of(request).settings,
             viewer=viewer,
             moment=moment,
@@ -99,6 +107,10 @@ def page(
             **values,
         )
     )
+    if viewer.csrf:
+        html = _FORM.sub(
+            rf'\g<0><input type="hidden" name="csrf" value="{form_proof(viewer.csrf)}">', html
+        )
     headers = {"cache-control": "no-store", "vary": "Accept"}
     return HTMLResponse(html, status_code=status, headers=headers)
 

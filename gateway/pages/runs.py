@@ -72,6 +72,7 @@ async def create_run(request: Request) -> Response:
         entities=[f"entities/{key}" for key in form.get("entities", "").split()],
         force=form.get("force") == "1",
         request_id=form.get("request_id") or secrets.token_hex(16),
+        requester=viewer_of(request).name,
     )
     with remote_errors():
         made = await context_of(request).upstream.scheduler.CreateRun(ask, timeout=_START_TIMEOUT)
@@ -189,7 +190,7 @@ async def export_run(request: Request) -> Response:
             403,
             "the file holds what failed checks said, which is not shown here",
             code="PERMISSION_DENIED",
-            reason="ERRORS_HIDDEN",
+            reason="LOG_HIDDEN",
         )
     with remote_errors():
         answer: Any = await context_of(request).upstream.history.ExportRun(

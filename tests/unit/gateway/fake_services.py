@@ -19,19 +19,27 @@ from ackrep.catalog.v1 import (
 )
 from ackrep.runner.v1 import environment_pb2, environment_pb2_grpc, runner_pb2, runner_pb2_grpc
 from ackrep.scheduler.v1 import (
+    access_pb2_grpc,
     activity_pb2_grpc,
     bisection_pb2_grpc,
     comparison_pb2_grpc,
+    dispatch_pb2_grpc,
+    explanation_pb2_grpc,
     history_pb2_grpc,
+    notification_pb2_grpc,
+    promotion_pb2_grpc,
     queue_pb2_grpc,
     schedule_pb2_grpc,
     scheduler_pb2_grpc,
 )
 from services import rpc
+from tests.unit.gateway.fake_access import FakeAccess
 from tests.unit.gateway.fake_activity import FakeActivity
 from tests.unit.gateway.fake_catalog import FakeCatalog
 from tests.unit.gateway.fake_content import FakeContent
+from tests.unit.gateway.fake_environments import FakeEnvironments
 from tests.unit.gateway.fake_history import FakeHistory
+from tests.unit.gateway.fake_notifications import FakeNotifications
 from tests.unit.gateway.fake_ontology import FakeOntology
 from tests.unit.gateway.fake_queue import FakeQueue
 from tests.unit.gateway.fake_scheduler import FakeScheduler
@@ -92,12 +100,15 @@ class FakeRunner(
 class FakeServices:
     """The three services and where they listen."""
 
+    access: FakeAccess
+    environments: FakeEnvironments
     catalog: FakeCatalog
     content: FakeContent
     search: FakeSearch
     ontology: FakeOntology
     scheduler: FakeScheduler
     history: FakeHistory
+    notifications: FakeNotifications
     queue: FakeQueue
     runner: FakeRunner
     address: str
@@ -107,7 +118,9 @@ class FakeServices:
 async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
     """Serves all three on one port."""
     catalog, scheduler, runner = FakeCatalog(), FakeScheduler(pace=pace), FakeRunner()
+    access, notifications = FakeAccess(), FakeNotifications()
     queue, history = scheduler.queue, FakeHistory(scheduler)
+    environments = FakeEnvironments(scheduler)
     content, search, ontology = FakeContent(), FakeSearch(catalog), FakeOntology(catalog)
 
     def register(server: grpc.aio.Server) -> None:
@@ -116,12 +129,17 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
         search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
         ontology_pb2_grpc.add_OntologyServiceServicer_to_server(ontology, server)
         scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server(scheduler, server)
+        access_pb2_grpc.add_AccessServiceServicer_to_server(access, server)
         queue_pb2_grpc.add_QueueServiceServicer_to_server(queue, server)
         activity_pb2_grpc.add_ActivityServiceServicer_to_server(FakeActivity(scheduler), server)
         schedule_pb2_grpc.add_ScheduleServiceServicer_to_server(queue, server)
         bisection_pb2_grpc.add_BisectionServiceServicer_to_server(queue, server)
+        notification_pb2_grpc.add_NotificationServiceServicer_to_server(notifications, server)
         history_pb2_grpc.add_HistoryServiceServicer_to_server(history, server)
         comparison_pb2_grpc.add_ComparisonServiceServicer_to_server(history, server)
+        promotion_pb2_grpc.add_PromotionServiceServicer_to_server(environments, server)
+        explanation_pb2_grpc.add_ExplanationServiceServicer_to_server(environments, server)
+        dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(environments, server)
         runner_pb2_grpc.add_RunnerServiceServicer_to_server(runner, server)
         environment_pb2_grpc.add_EnvironmentServiceServicer_to_server(runner, server)
 
@@ -138,5 +156,16 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
     ) as port:
         address = f"127.0.0.1:{port}"
         yield FakeServices(
-            catalog, content, search, ontology, scheduler, history, queue, runner, address
+            access=access,
+            environments=environments,
+            catalog=catalog,
+            content=content,
+            search=search,
+            ontology=ontology,
+            scheduler=scheduler,
+            history=history,
+            notifications=notifications,
+            queue=queue,
+            runner=runner,
+            address=address,
         )

@@ -123,7 +123,7 @@ async def test_forms_are_guarded(
     data = {"runner": "runners/workshop-1"}
     assert 403 == (await client.post(f"/queue/{path}", data=data, headers=foreign)).status_code
     public = make_gateway(address="0.0.0.0:8642", public_read=True).client
-    assert 403 == (await public.post(f"/queue/{path}", data=data)).status_code
+    assert 401 == (await public.post(f"/queue/{path}", data=data)).status_code
     assert before == (len(services.queue.seen), len(services.scheduler.seen))
     html = (await public.get("/queue?ask=pause")).text
     assert '<form method="post"' not in html

@@ -204,7 +204,7 @@ async def test_a_gateway_for_reading_takes_deliveries(
     ).client
     proof = {"x_hub_signature_256": signature()}
 
-    assert 403 == (await client.post("/v1/revisions:sync")).status_code
+    assert 401 == (await client.post("/v1/revisions:sync")).status_code
     assert 202 == await deliver(client, **proof, host="knowledge.example")
     await eventually(lambda: readings(services) == 1)
     assert 421 == await deliver(client, **proof, host="evil.example")
