@@ -211,22 +211,3 @@ async def test_a_killed_scheduler(system: System) -> None:
             await asyncio.gather(*reading)
         assert all(one.is_whole() for one in seen), system.logs
         assert {"end"} == {one.end for one in seen}
-
-
-@pytest.mark.parametrize(
-    ("query", "says"),
-    [
-        ("", "topics are named"),
-        ("watch=checks/1&watch=checks/1", "named twice"),
-        ("watch=secrets/1", "nothing can be watched"),
-        ("watch=../v1/entities", "nothing can be watched"),
-        ("watch=revisions&lastEventId=1,2", "is of 2 topics"),
-        ("&".join(f"watch=checks/{n}" for n in range(33)), "between one and 32"),
-    ],
-)
-async def test_what_cannot_be_watched(system: System, query: str, says: str) -> None:
-    """Topics are looked at before anything is sent."""
-    async with running_gateway(system) as gateway:
-        answer = await gateway.client.get(f"/live?{query}")
-    assert 400 == answer.status_code
-    assert says in answer.text
