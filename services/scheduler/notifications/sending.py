@@ -1,6 +1,7 @@
 """Posts deliveries over HTTP: to the address that was looked at, for so long, and nowhere else."""
 
 import asyncio
+import importlib
 import ipaddress
 import socket
 import ssl
@@ -56,7 +57,9 @@ class HttpSender:
         self._trust = trust
 
     async def send(self, webhook: Webhook, delivery: Delivery) -> Attempt:
-        # Imported where it is needed: few installations have webhooks, and it takes its time.
+        # Imported where it is needed, and beside the loop: few installations have webhooks, and it
+        # takes a third of a second.
+        await asyncio.to_thread(importlib.import_module, "httpx")
         import httpx  # noqa: PLC0415
 
         start, began = self._clock(), time.monotonic()
