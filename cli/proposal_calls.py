@@ -84,9 +84,10 @@ class ProposalCalls:
 
     async def run_of(self, proposal: proposal_pb2.Proposal) -> check_pb2.Run | None:
         """The newest run of its present state, if there is one."""
-        request = scheduler_pb2.ListRunsRequest(page_size=1, revision=proposal.revision)
+        request = scheduler_pb2.ListRunsRequest(page_size=_PAGE, revision=proposal.revision)
         page = await self._client.call("scheduler", self._scheduler.ListRuns, request)
-        return page.runs[0] if page.runs else None
+        # Once it is merged, runs of the main line may be of the same revision.
+        return next((run for run in page.runs if run.title.startswith(f"{proposal.name}:")), None)
 
 
 def _name(key: str) -> str:

@@ -28,6 +28,8 @@ _TIMEOUT = latest.TIMEOUT
 _FETCH_TIMEOUT = 300.0
 _PATIENCE = 30.0
 _LISTED = 50
+_RUNS = 100
+"""Newest runs of its revision among which its own is looked for."""
 _STANDING: Final = "runs/-"
 _S = proposal_pb2.Proposal.State
 STATES: Mapping[int, Word] = {
@@ -136,10 +138,11 @@ async def proposal(request: Request) -> Response:
 
 
 async def _run_of(upstream: Upstream, found: proposal_pb2.Proposal) -> check_pb2.Run | None:
+    """The newest run of its present state; once merged, others may be of that revision too."""
     answer = await upstream.scheduler.ListRuns(
-        scheduler_pb2.ListRunsRequest(page_size=1, revision=found.revision), timeout=_TIMEOUT
+        scheduler_pb2.ListRunsRequest(page_size=_RUNS, revision=found.revision), timeout=_TIMEOUT
     )
-    return answer.runs[0] if answer.runs else None
+    return next((run for run in answer.runs if run.title.startswith(f"{found.name}:")), None)
 
 
 async def _comparison(
