@@ -88,6 +88,7 @@ bench: $(DEVELOPMENT) ## Measure, each number beside its alternative
 	@$(BIN)/python -m bench.catalog
 	@$(BIN)/python -m bench.search
 	@$(BIN)/python -m bench.ontology
+	@$(BIN)/python -m bench.gateway
 
 secrets: ## Write .env for Compose: a token, a database password, the engine's group (kept if there)
 	@test -e .env && echo ".env is there already" || deploy/secrets > .env && chmod 600 .env

@@ -166,31 +166,35 @@ def _path(route: Route) -> tuple[str, list[dict[str, Any]]]:
     path = route.template.text
     parameters = []
     for variable in route.template.variables:
-        *collections, _ = variable.pattern.split("/")
-        singular = {"entities": "entity"}.get(
-            collections[-1] if collections else "",
-            (collections or [variable.field])[-1].rstrip("s"),
-        )
+        parts = variable.pattern.split("/")
+        names = []
+        for index, part in enumerate(parts):
+            if "*" in part:
+                name = _singular(parts[index - 1] if index else variable.field)
+                parts[index] = f"{{{name}}}"
+                names.append(name)
         path = re.sub(
-            rf"\{{{re.escape(variable.field)}(=[^}}]*)?\}}",
-            "/".join([*collections, f"{{{singular}}}"]),
-            path,
-            count=1,
+            rf"\{{{re.escape(variable.field)}(=[^}}]*)?\}}", "/".join(parts), path, count=1
         )
-        parameters.append(
+        parameters += [
             {
-                "name": singular,
+                "name": name,
                 "in": "path",
                 "required": True,
-                **({"example": examples.PATHS[singular]} if singular in examples.PATHS else {}),
-                "description": f"Last part of `{variable.field}`, which is `{variable.pattern}`.",
+                **({"example": examples.PATHS[name]} if name in examples.PATHS else {}),
+                "description": f"A part of `{variable.field}`, which is `{variable.pattern}`.",
                 "schema": {
                     "type": "string",
                     "pattern": "^.+$" if "**" in variable.pattern else "^[^/:]+$",
                 },
             }
-        )
+            for name in names
+        ]
     return path, parameters
+
+
+def _singular(plural: str) -> str:
+    return re.sub("ies$", "y", plural) if plural.endswith("ies") else plural.removesuffix("s")
 
 
 def _operation(
