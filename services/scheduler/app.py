@@ -197,7 +197,10 @@ class Scheduler:
         return change.after
 
     async def cancel_run(self, run: str) -> RunSummary:
-        """Stops the unfinished checks of a run that no other run waits for."""
+        """Stops the unfinished checks of a run that nobody else waits for.
+
+        Those stay that are in another run too, or that somebody asked for by themselves.
+        """
         await self._store.runs.get(run)
         for check in await self._store.runs.own(run):
             await self.cancel_check(check)

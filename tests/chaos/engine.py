@@ -42,8 +42,7 @@ class VictimEngine:
     def start(self) -> None:
         """Starts it, and returns when it answers; containers of an engine that was killed end."""
         log = self._state / "dockerd.log"
-        for stale in ("docker.pid", "d.sock"):
-            (self._state / stale).unlink(missing_ok=True)
+        self._remove_remains()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [
@@ -63,6 +62,21 @@ class VictimEngine:
                 return
             time.sleep(0.1)
         raise AssertionError(f"the engine does not start:\n{log.read_text()[-3000:]}")
+
+    def _remove_remains(self) -> None:
+        """What a killed engine left behind would stop the new one from starting.
+
+        Its containerd dies with it, but may stay as a process that nobody waited for, which has an
+        empty command line.
+        """
+        for name in ("docker.pid", "d.sock"):
+            (self._state / name).unlink(missing_ok=True)
+        folder = self._state / "exec" / "containerd"
+        deadline = time.monotonic() + _STOP_SECONDS
+        while _containerd_lives(folder) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for stale in (*folder.glob("*.pid"), *folder.glob("*.sock*")):
+            stale.unlink()
 
     def kill(self) -> None:
         """Ends `dockerd` without warning; its containers run on until it is started again."""
@@ -131,6 +145,14 @@ async def furnish(engine: VictimEngine, folder: Path) -> None:
     finally:
         await near.close()
     await asyncio.to_thread(engine.copy, definition.image)
+
+
+def _containerd_lives(folder: Path) -> bool:
+    try:
+        process = (folder / "containerd.pid").read_text().strip()
+        return b"containerd" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _without_docker() -> dict[str, str]:

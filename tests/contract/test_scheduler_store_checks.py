@@ -270,6 +270,37 @@ async def test_checks_that_only_one_run_waits_for(store: Store) -> None:
     assert 1 == len(await store.runs.own(runs[1].id))
 
 
+async def test_what_somebody_asked_for_alone_is_not_a_runs_own(store: Store) -> None:
+    """Whether the run or the single request came first."""
+    run = Run(id=new_id(), title="", revision="a" * 40, commit="", create_time=NOW)
+    before, _ = await store.checks.create(a_check("AAAAA"))
+    await store.runs.create(
+        run,
+        [a_check("AAAAA", run=run.id), a_check("BBBBB", run=run.id), a_check("C" * 5, run=run.id)],
+    )
+    members = {check.entity: check for check in await store.runs.changes(run.id, after=0, limit=9)}
+    joined, created = await store.checks.create(a_check("BBBBB"))
+    assert (before.id, joined.id, False) == (members["AAAAA"].id, members["BBBBB"].id, created)
+    assert [members["CCCCC"].id] == await store.runs.own(run.id)
+
+
+async def test_a_summary_is_kept_up_from_changes(store: Store) -> None:
+    """Adding each change to a summary gives what counting again gives, resumed anywhere."""
+    run = Run(id=new_id(), title="", revision="a" * 40, commit="", create_time=NOW)
+    checks = [a_check(f"A000{n}", run=run.id) for n in range(3)]
+    summary, _ = await store.runs.create(run, checks)
+    for check in checks:
+        await claim(store, check)
+        await finish(store, check)
+        for changed in await store.runs.changes(run.id, after=summary.change, limit=9):
+            summary = summary.after(changed)
+        for changed in await store.runs.changes(run.id, after=0, limit=9):
+            assert summary == summary.after(changed), "what is counted is not counted again"
+        counted = await store.runs.get(run.id)
+        assert (counted.verdicts, counted.change) == (summary.verdicts, summary.change)
+    assert summary.finished
+
+
 async def test_changes_of_a_run_can_be_read_piece_by_piece(store: Store) -> None:
     """Reading on after any change number gives each later state, none twice."""
     run = Run(id=new_id(), title="", revision="a" * 40, commit="", create_time=NOW)

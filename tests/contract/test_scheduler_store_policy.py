@@ -56,7 +56,7 @@ async def test_where_a_newcomer_joins(store: Store) -> None:
         )
         await store.checks.create(check)
     found = await store.policy.standing(pool="default", requester="me")
-    assert Standing(virtual_time=6.0, behind=11.0, flows=2, singles=2, waiting=4) == found
+    assert Standing(virtual_time=6.0, behind=13.0, flows=2, singles=2, waiting=4) == found
     stranger = await store.policy.standing(pool="default", requester="")
     assert Standing(virtual_time=6.0, waiting=4) == stranger
 

@@ -172,18 +172,22 @@ class Watch:
         if token and not (token.isdecimal() and len(token) < 19):
             raise InvalidArgumentError(f"bad resume token {token!r}", field="resume_token")
         after = int(token or 0)
+        summary: RunSummary | None = None
         was_finished = False
         while True:
             rings = self._bells.changes.rings
             changed = await self._store.runs.changes(run_id, after=after, limit=_CHANGES)
             if not changed and was_finished:
                 return
-            # After the changes, so that each comes with a summary that counts it.
-            summary = await self._store.runs.get(run_id)
-            was_finished = summary.finished
+            if summary is None:  # counted once, and after the changes, so that it counts them
+                summary = await self._store.runs.get(run_id)
             for check in changed:
+                summary = summary.after(check)
+                if summary.finished and summary.finish_time is None:
+                    summary = await self._store.runs.get(run_id)  # with the time of its end
                 yield check, summary
                 after = check.change
+            was_finished = summary.finished
             if not changed and not was_finished:
                 await self._bells.changes.wait(since=rings, timeout=_POLL)
                 await asyncio.sleep(_TOGETHER)

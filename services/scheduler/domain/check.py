@@ -3,7 +3,7 @@
 Numbers of `State` and `Verdict` are those of the protos, so that they translate by value.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum
 
@@ -265,6 +265,20 @@ class RunSummary:
     check_count: int = 0
     verdicts: tuple[tuple[Verdict, int], ...] = ()
     finish_time: datetime | None = None
+    change: int = 0
+    """Number of the last change of its checks that is counted."""
+
+    def after(self, check: "Check") -> "RunSummary":
+        """The summary once a check of the run has changed; without the time of its end.
+
+        A finished check never changes, so each is counted once.
+        """
+        if check.change <= self.change:
+            return self
+        counts = dict(self.verdicts)
+        if check.result is not None:
+            counts[check.result.verdict] = counts.get(check.result.verdict, 0) + 1
+        return replace(self, verdicts=tuple(sorted(counts.items())), change=check.change)
 
     @property
     def finished_count(self) -> int:

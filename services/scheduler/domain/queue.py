@@ -15,7 +15,10 @@ class Standing:
     virtual_time: float = 0.0
     """Lowest rank that waits in the pool; 0 where nothing waits."""
     behind: float = 0.0
-    """Rank at which the requester's waiting single checks end; 0 where there are none."""
+    """Rank at which the requester's waiting single checks end; 0 where there are none.
+
+    They share what a requester gets with its runs that wait, so each takes its time so many times.
+    """
     flows: int = 0
     """Runs of the requester that have checks waiting, and 1 for its single checks."""
     singles: int = 0

@@ -25,10 +25,11 @@ class MemoryPolicy:
         waiting = [c for c in self._checks() if c.state is State.QUEUED and c.pool == pool]
         own = [check for check in waiting if check.requester == requester]
         singles = [check for check in own if not check.run]
+        flows = len({check.run for check in own})
         return Standing(
             virtual_time=min((check.rank for check in waiting), default=0.0),
-            behind=max((check.rank + check.expected_seconds for check in singles), default=0.0),
-            flows=len({check.run for check in own}),
+            behind=max((one.rank + one.expected_seconds * flows for one in singles), default=0.0),
+            flows=flows,
             singles=len(singles),
             waiting=len(waiting),
         )

@@ -53,6 +53,7 @@ class _State:
     """When a queued check was published, and where it lies."""
     publications: dict[str, int] = dataclasses.field(default_factory=dict)
     not_reusable: set[str] = dataclasses.field(default_factory=set)
+    asked_alone: set[str] = dataclasses.field(default_factory=set)
     change: int = 0
     message: int = 0
 
@@ -116,6 +117,7 @@ class _Checks:
         if request_id and known:
             return self._state.checks[known], False
         found, created = self._state.add(check)
+        self._state.asked_alone.add(found.id)
         if request_id:
             self._state.requests["check", request_id] = found.id
         return found, created
@@ -238,6 +240,7 @@ class _Runs:
             check_count=len(checks),
             verdicts=tuple(sorted(counts.items())),
             finish_time=max(times, default=None) if len(times) == len(checks) else None,
+            change=max((check.change for check in checks), default=0),
         )
 
     async def list_page(self, *, limit: int, before: str, revision: str = "") -> list[RunSummary]:
@@ -258,7 +261,7 @@ class _Runs:
             for member in members
             if run != run_id
         }
-        members = set(self._state.runs[run_id][1]) - others
+        members = set(self._state.runs[run_id][1]) - others - self._state.asked_alone
         return sorted(one for one in members if not self._state.checks[one].finished)
 
     async def changes(self, run_id: str, *, after: int, limit: int) -> list[Check]:

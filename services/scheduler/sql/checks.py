@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from services.scheduler.domain.check import UNTRUSTED_POOL, Artefact, Check
 from services.scheduler.domain.listing import CheckFilter
@@ -39,6 +39,7 @@ _PREVIOUS = (
     .order_by(_c.id.desc())
     .limit(1)
 )
+_ASKED_ALONE = update(schema.checks).where(_c.id == bindparam("of_check")).values(asked_alone=True)
 
 
 class SqlChecks:
@@ -56,9 +57,18 @@ class SqlChecks:
                 if known:
                     return one(connection, known), False
             new = insert_checks(
-                self._database, connection, [check], change=number, announce=self._announce
+                self._database,
+                connection,
+                [check],
+                change=number,
+                announce=self._announce,
+                alone=True,
             )
-            found = new[0] if new else one(connection, active_with(connection, check.inputs_digest))
+            if new:
+                found = new[0]
+            else:
+                found = one(connection, active_with(connection, check.inputs_digest))
+                connection.execute(_ASKED_ALONE, {"of_check": found.id})
             if request_id:
                 remember(connection, kind="check", request_id=request_id, resource=found.id)
             return found, bool(new)

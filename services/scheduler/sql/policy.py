@@ -22,9 +22,13 @@ _OWN = (
     select(
         func.count(_c.run.distinct()),
         func.sum(case((_c.run == "", 1), else_=0)),
-        func.max(case((_c.run == "", _c.rank + _c.expected_seconds), else_=0.0)),
     )
     .where(QUEUED, _c.pool == bindparam("pool"))
+    .where(_c.requester == bindparam("requester", type_=String))
+)
+_BEHIND = (
+    select(func.max(_c.rank + _c.expected_seconds * bindparam("flows", type_=Float)))
+    .where(QUEUED, _c.pool == bindparam("pool"), _c.run == "")
     .where(_c.requester == bindparam("requester", type_=String))
 )
 _SECONDS = cast(_c.finish_time - _c.start_time, Float) / _MICROSECONDS
@@ -88,7 +92,12 @@ class SqlPolicy:
             if not waiting:
                 return Standing()
             asked = {"pool": pool, "requester": requester}
-            flows, singles, behind = connection.execute(_OWN, asked).one()
+            flows, singles = connection.execute(_OWN, asked).one()
+            behind = (
+                connection.execute(_BEHIND, {**asked, "flows": flows}).scalar_one()
+                if singles
+                else None
+            )
             return Standing(
                 virtual_time=float(lowest),
                 behind=float(behind or 0.0),

@@ -1,7 +1,7 @@
 """Runs in SQL."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Row, bindparam, exists, func, insert, select
 
@@ -20,7 +20,7 @@ _m = schema.run_checks.c
 
 _ONE = select(schema.runs).where(_r.id == bindparam("wanted"))
 _COUNTS = (
-    select(_m.run_id, _c.verdict, func.count(), func.max(_c.finish_time))
+    select(_m.run_id, _c.verdict, func.count(), func.max(_c.finish_time), func.max(_c.change))
     .join(schema.checks, _m.check_id == _c.id)
     .where(_m.run_id.in_(bindparam("wanted", expanding=True)))
     .group_by(_m.run_id, _c.verdict)
@@ -41,6 +41,7 @@ _OWN = (
     .where(
         schema.UNFINISHED,
         _m.run_id == bindparam("of_run"),
+        _c.asked_alone.is_(False),
         ~exists().where(_other.c.check_id == _c.id, _other.c.run_id != _m.run_id),
     )
     .order_by(_c.id)
@@ -141,17 +142,26 @@ def _summary_of(connection: Connection, run_id: str) -> RunSummary:
 
 
 def _summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[RunSummary]:
-    counts: dict[str, list[tuple[int, int, int | None]]] = {}
+    counts: dict[str, list[_Count]] = {}
     if rows:
         wanted = [row.id for row in rows]
-        for run_id, verdict, count, last in connection.execute(_COUNTS, {"wanted": wanted}):
-            counts.setdefault(run_id, []).append((verdict, count, last))
+        for run_id, *count in connection.execute(_COUNTS, {"wanted": wanted}):
+            counts.setdefault(run_id, []).append(_Count(*count))
     return [_summary(row, counts.get(row.id, [])) for row in rows]
 
 
-def _summary(row: Row[Any], counts: list[tuple[int, int, int | None]]) -> RunSummary:
-    unfinished = any(verdict == 0 for verdict, _, _ in counts)
-    last = max((time for _, _, time in counts if time is not None), default=None)
+class _Count(NamedTuple):
+    """The checks of a run with one verdict."""
+
+    verdict: int
+    checks: int
+    last: int | None
+    change: int
+
+
+def _summary(row: Row[Any], counts: list[_Count]) -> RunSummary:
+    unfinished = any(count.verdict == 0 for count in counts)
+    last = max((count.last for count in counts if count.last is not None), default=None)
     return RunSummary(
         run=Run(
             id=row.id,
@@ -160,7 +170,8 @@ def _summary(row: Row[Any], counts: list[tuple[int, int, int | None]]) -> RunSum
             commit=row.commit,
             create_time=present(row.create_time),
         ),
-        check_count=sum(count for _, count, _ in counts),
-        verdicts=tuple((Verdict(verdict), count) for verdict, count, _ in counts if verdict),
+        check_count=sum(count.checks for count in counts),
+        verdicts=tuple((Verdict(count.verdict), count.checks) for count in counts if count.verdict),
+        change=max((count.change for count in counts), default=0),
         finish_time=None if unfinished else from_micros(last),
     )

@@ -65,6 +65,8 @@ checks = Table(
     Column("published_time", BigInteger),
     Column("publications", Integer, nullable=False),
     Column("job_sequence", BigInteger),
+    # Whether somebody asked for it by itself, beside the runs that it is in.
+    Column("asked_alone", Boolean, nullable=False, server_default=text("false")),
     Index(
         "checks_joinable_inputs",
         "inputs_digest",

@@ -117,18 +117,20 @@ def insert_checks(
     *,
     change: int,
     announce: Announce,
+    alone: bool = False,
 ) -> list[Check]:
     """Adds those checks that have no equal active one, and gives them.
 
     Those for which an equal result exists are finished with it. They get the change numbers that
     end with `change`: each its own, so that a watcher of a run can stop and go on between any two.
+    Those that are asked for `alone`, and not only with a run, are not cancelled with one.
     """
     first = change - len(wanted) + 1
     statement = _new_check(database)
     created: list[Check] = []
     for place, check in enumerate(with_results(connection, wanted)):
         numbered = dataclasses.replace(check, change=first + place)
-        row = {**values_of(numbered), "publications": 0}
+        row = {**values_of(numbered), "publications": 0, "asked_alone": alone}
         if connection.execute(statement, row).scalar_one_or_none() is not None:
             created.append(numbered)
     save_closures(database, connection, created)

@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("published_time", sa.BigInteger(), nullable=True),
         sa.Column("publications", sa.Integer(), nullable=False),
         sa.Column("job_sequence", sa.BigInteger(), nullable=True),
+        sa.Column("asked_alone", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("checks_change", "checks", ["change"], unique=False)
