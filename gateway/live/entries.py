@@ -7,6 +7,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from ackrep.scheduler.v1 import check_pb2
+from gateway.access.redaction import redact
 
 _SHOWN = {check_pb2.VERDICT_SUCCESS, check_pb2.VERDICT_INACCURATE}
 
@@ -63,27 +64,12 @@ def without_errors(message: Message) -> Message | None:
         The message itself where it holds nothing of that kind.
     """
     if isinstance(message, check_pb2.CheckEvent):
-        if message.WhichOneof("body") in {"log", "gap"}:
+        body = message.WhichOneof("body")
+        if body in {"log", "gap"}:
             return None
-        if message.HasField("check_changed") and _tells(message.check_changed):
-            changed = check_pb2.CheckEvent()
-            changed.CopyFrom(message)
-            _clear(changed.check_changed)
-            return changed
-    elif isinstance(message, check_pb2.RunEvent) and _tells(message.check):
-        event = check_pb2.RunEvent()
-        event.CopyFrom(message)
-        _clear(event.check)
-        return event
-    return message
-
-
-def _tells(check: check_pb2.Check) -> bool:
-    return hides_errors(check) and bool(check.HasField("result") or check.failed_attempts)
-
-
-def _clear(check: check_pb2.Check) -> None:
-    for field in ("message", "traceback", "log"):
-        check.result.ClearField(field)
-    for attempt in check.failed_attempts:
-        attempt.ClearField("reason")
+        if body != "check_changed":
+            return message
+    allowed = type(message)()
+    allowed.CopyFrom(message)
+    redact(allowed)
+    return message if allowed == message else allowed

@@ -65,6 +65,8 @@ class Reader:
         self._own: CatchUp | None = None
         self._proved = not token
         self._hub: Hub = hubs.join(self, source, token=token)
+        if source.from_now and not token:
+            self.token, self._place = self._hub.ring.last, self._hub.ring.end
 
     @property
     def place(self) -> int | None:
@@ -119,6 +121,8 @@ class Reader:
         return None
 
     async def _alone(self) -> Batch | None:
+        if self.source.from_now and not self.token:  # a call of its own would begin later
+            return self._skipped()
         if self._own is None:
             self._own = CatchUp(
                 self._hub, token=self.token, slots=self._slots, limits=self._hubs.limits
@@ -137,6 +141,10 @@ class Reader:
         ring = self._hub.ring
         if not self._proved or ring.end == ring.first or self._left_at is None:
             return Batch(ending=failure)
-        lost = Lost(events=max(0, ring.first - self._left_at), token=ring.before)
+        return self._skipped()
+
+    def _skipped(self) -> Batch:
+        ring = self._hub.ring
+        lost = Lost(events=ring.first - (self._left_at or 0), token=ring.before)
         self.token, self._place, self._own = ring.before, ring.first, None
         return Batch(lost=lost)

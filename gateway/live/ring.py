@@ -44,6 +44,11 @@ class Ring:
         """Token of what came just before the oldest entry that is kept."""
         return self._before
 
+    @property
+    def last(self) -> str:
+        """Token of the newest entry."""
+        return self._entries[-1].token if self._entries else self._before
+
     def append(self, entry: Entry) -> None:
         """Adds an entry, and lets go of the oldest ones."""
         if entry.token:

@@ -18,6 +18,8 @@ class Source:
     resumes: bool
     """Whether it can be resumed. Where not, each message is the present state, and a reader that
     comes late or falls behind wants only the newest."""
+    from_now: bool = False
+    """Whether no token means from now on, and not from the beginning."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,8 @@ MOST = 32
 
 _TOPIC = re.compile(r"[A-Za-z]{1,40}(/[A-Za-z0-9._-]{1,64})?")
 _LONGEST_TOKEN = 200
+_FROM_NOW = frozenset({"WatchVerdictChanges"})
+"""Streams without history: who says no token is told what happens from now on."""
 _TIMEOUT = 10.0
 
 
@@ -59,7 +61,12 @@ def source_of(upstream: Upstream, route: Route, message: Message) -> Source:
         return call(request)
 
     name = asked.SerializeToString(deterministic=True).decode("latin-1")
-    return Source(key=f"{route.method} {name}", open=begin, resumes=resumes)
+    return Source(
+        key=f"{route.method} {name}",
+        open=begin,
+        resumes=resumes,
+        from_now=route.rpc.name in _FROM_NOW,
+    )
 
 
 class Topics:

@@ -282,6 +282,21 @@ async def test_few_catch_up_at_a_time(service: Service) -> None:
     assert 1 + limits.catching_up >= service.most
 
 
+async def test_from_now_on(service: Service) -> None:
+    """Of a stream that begins now, whoever comes late gets what comes later; or from its token."""
+    streams = Streams(SMALL)
+    source = Source(key="now", open=service.begin, resumes=True, from_now=True)
+    first = streams.reader(source)
+    with closing(first):
+        await service.write(3)
+        await read(first, until=3)
+        late, known = streams.reader(source), streams.reader(source, token="1.1")
+        with closing(late, known):
+            await service.write(2, done=True)
+            assert whole(5, after=3) == await read(late)
+            assert whole(5, after=1) == await read(known)
+
+
 async def test_a_present_state_has_no_history(service: Service) -> None:
     """Of a stream that cannot be resumed whoever comes late gets the newest message."""
     streams = Streams(SMALL)
