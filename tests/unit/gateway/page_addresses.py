@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from starlette.routing import Route
 
 import gateway.app
+from ackrep.scheduler.v1 import scheduler_pb2
+from tests.unit.gateway.fake_history import fingerprint
 from tests.unit.gateway.fake_services import FakeServices
 
 PAGES: Mapping[str, str] = {
@@ -34,10 +36,28 @@ PAGES: Mapping[str, str] = {
     "/environments": "/environments",
     "/environments/{name}": "/environments/demo_environment",
     "/trials/{id}": "/trials/0199000000000000000000000000000a",
+    "/entity-overview": "/entity-overview",
+    "/e/{key}/history": "/e/UXMFA/history",
+    "/failure-groups": "/failure-groups",
+    "/failure-groups/{id}": "/failure-groups/{cause}",
+    "/runs/{id}/compare/{other}": "/{run}/compare/{other}",
+    "/bisections": "/bisections",
+    "/bisections/{id}": "/bisections/1",
+    "/webhooks/{id}": "/{webhook}",
+    "/webhooks": "/webhooks",
 }
 """Address by the path of its route."""
 
 OTHERS: Mapping[str, str] = {
+    "/badge.json": "for badge services",
+    "/badge.svg": "a picture",
+    "/e/{key}/badge.json": "for badge services",
+    "/e/{key}/badge.svg": "a picture",
+    "/e/{key}/feed.atom": "a feed",
+    "/feed.atom": "a feed",
+    "/live": "a stream",
+    "/login": "a form for people alone",
+    "/runs/compare": "leads to the comparison",
     "/search": "leads to /entities",
     "/revisions/compare": "leads to the comparison",
     "/checks/{id}/log": "plain text",
@@ -64,8 +84,24 @@ def routes() -> Iterator[str]:
 def filled(address: str, services: FakeServices) -> str:
     """Puts the names of the present start into an example address."""
     stories = services.scheduler.stories.values()
+    failed = next(one.check for one in stories if one.check.entity.endswith("LRHZX"))
+    runs = [*services.scheduler.runs, "runs/none", "runs/none"]
     return address.format(
         check=next(one.check.name for one in stories if one.check.entity.endswith("UXMFA")),
-        failed=next(one.check.name for one in stories if one.check.entity.endswith("LRHZX")),
-        run=next(iter(services.scheduler.runs), "runs/none"),
+        failed=failed.name,
+        cause=fingerprint(failed.result.message),
+        run=runs[0],
+        other=runs[1].removeprefix("runs/"),
+        webhook=next((one.name for one in services.notifications.webhooks), "webhooks/none"),
     )
+
+
+async def furnish(services: FakeServices) -> None:
+    """Makes a believable history, with two runs."""
+    services.scheduler.furnish()
+    services.queue.furnish()
+    services.notifications.furnish()
+    for title in ("nightly", "after the change"):
+        await services.scheduler.CreateRun(
+            scheduler_pb2.CreateRunRequest(title=title, entities=[]), None
+        )

@@ -5,18 +5,11 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from ackrep.scheduler.v1 import scheduler_pb2
 from tests.unit.gateway import page_addresses
 from tests.unit.gateway.conftest import Gateway
 from tests.unit.gateway.fake_services import FakeServices
 
 JSON = {"accept": "application/json"}
-
-
-async def furnish(services: FakeServices) -> None:
-    """Makes a believable history, with a run."""
-    services.scheduler.furnish()
-    await services.scheduler.CreateRun(scheduler_pb2.CreateRunRequest(entities=[]), None)
 
 
 def test_every_page_is_walked() -> None:
@@ -31,14 +24,15 @@ async def test_both_forms_of_every_page(
     client: httpx.AsyncClient, services: FakeServices, path: str
 ) -> None:
     """Browsers get a page, programs JSON; caches are told that the header decides."""
-    await furnish(services)
+    await page_addresses.furnish(services)
     address = page_addresses.filled(page_addresses.PAGES[path], services)
     html = await client.get(address, headers={"accept": "text/html"})
     data = await client.get(address, headers=JSON)
 
     assert 200 == html.status_code == data.status_code, html.text[-600:]
     assert "text/html; charset=utf-8" == html.headers["content-type"]
-    assert "Accept" == html.headers["vary"] == data.headers["vary"]
+    assert html.headers["vary"].startswith("Accept")
+    assert data.headers["vary"].startswith("Accept")
     assert "application/json" == data.headers["content-type"]
     assert data.json()
     assert "no-store" == data.headers["cache-control"]
@@ -73,7 +67,7 @@ async def test_json_hides_what_the_page_hides(
     make_gateway: Callable[..., Gateway], services: FakeServices, debug: bool
 ) -> None:
     """Without `debug`, the traceback of a script error is in neither form."""
-    await furnish(services)
+    await page_addresses.furnish(services)
     failed = page_addresses.filled("/{failed}", services)
     client = make_gateway(debug=debug).client
     for address in (failed, "/checks", "/e/LRHZX", "/"):
