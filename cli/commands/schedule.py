@@ -1,6 +1,5 @@
 """`ackrep schedule`: runs that nobody has to ask for."""
 
-import re
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -14,24 +13,8 @@ from cli import documents, tables
 from cli.client import Client
 from cli.context import Context, pass_context
 from cli.options import server_options, shared_options
+from cli.spans import Span
 from cli.times import ago, span
-
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([mhdw])")
-
-
-class _Span(click.ParamType):  # type: ignore[type-arg]  # generic in some versions only
-    """A duration as people write it, e.g. `7d`."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        found = _SPAN.fullmatch(str(value).strip().lower())
-        if found is None:
-            self.fail(f"{value!r} is no duration: write e.g. 90m, 12h, 7d or 2w", param, ctx)
-        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
 
 
 @click.group(invoke_without_command=True)
@@ -51,8 +34,8 @@ def schedule(context: Context, click_context: click.Context) -> None:
 @schedule.command()
 @click.option("--cron", default="", help="At these times, in UTC, e.g. `30 2 * * 1-5`.")
 @click.option("--on-change", is_flag=True, help="What a new revision of the repository changes.")
-@click.option("--max-age", type=_Span(), help="Results older than this, e.g. 7d; oldest first.")
-@click.option("--budget", type=_Span(), help="Time that --max-age may take in 24 hours, e.g. 2h.")
+@click.option("--max-age", type=Span(), help="Results older than this, e.g. 7d; oldest first.")
+@click.option("--budget", type=Span(), help="Time that --max-age may take in 24 hours, e.g. 2h.")
 @click.option("--filter", "condition", default="", help="Only such entities, e.g. `tag = chaos`.")
 @click.option("--force", is_flag=True, help="With --cron: run also what did not change.")
 @click.option("--title", default="", help="Title of its runs.")
