@@ -55,6 +55,17 @@ class OverTime:
             return None
         return difference(self.story.passed_last, self.story.failing_since)
 
+    @property
+    def searchable(self) -> bool:
+        """Whether the change that broke it can be searched for: both images can be had again.
+
+        Of checks that were imported only a version such as `demo:0.1.2` is known.
+        """
+        if self.why is None:
+            return False
+        images = (self.story.passed_last.environment_digest, self.story.newest.environment_digest)
+        return all(one and ":" not in one.removeprefix("sha256:") for one in images)
+
 
 def difference(before: history_pb2.Sighting, after: history_pb2.Sighting) -> Difference:
     """Tells what differs between two checks of an entity."""

@@ -42,7 +42,7 @@ class FakeHistory(
         )
 
     def record(
-        self, key: str, verdicts: Sequence[int], *, days: float = 30.0
+        self, key: str, verdicts: Sequence[int], *, days: float = 30.0, imported: bool = True
     ) -> list[check_pb2.Run]:
         """Adds a run for each of these verdicts of an entity, oldest first, of single checks."""
         made = []
