@@ -12,6 +12,7 @@ from rich.text import Text
 from cli import legacy
 from cli.commands.backup import backup, restore
 from cli.commands.bisect import bisect
+from cli.commands.changes import changes
 from cli.commands.check import cancel, check, results, runs, watch
 from cli.commands.compare import compare
 from cli.commands.completion import completion
@@ -22,15 +23,17 @@ from cli.commands.explain import explain
 from cli.commands.history import groups, history, matrix
 from cli.commands.lint import lint
 from cli.commands.new import new
+from cli.commands.propose import proposals, propose
 from cli.commands.provenance import export, record, verify
 from cli.commands.queue import queue
 from cli.commands.reading import key, list_entities, show, sync
-from cli.commands.propose import proposals, propose
 from cli.commands.runners import runners
 from cli.commands.schedule import schedule
 from cli.commands.search import search
 from cli.commands.sparql import sparql
+from cli.commands.token import audit, token
 from cli.commands.up import status, up
+from cli.commands.webhook import webhook
 from cli.commands.working import path, prepare
 from cli.options import (
     backend_options,
@@ -56,10 +59,19 @@ _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Working on entities": (new, prepare, path, completion),
     "Checking": (check, watch, cancel, results, explain, bisect),
     "Proposing": (propose, proposals),
-    "Runs and history": (runs, compare, matrix, groups, history, import_results, export_results),
+    "Runs and history": (
+        changes,
+        runs,
+        compare,
+        matrix,
+        groups,
+        history,
+        import_results,
+        export_results,
+    ),
     "Provenance": (record, export, verify),
     "Environments": (env,),
-    "Operating": (up, status, queue, runners, schedule, backup, restore),
+    "Operating": (up, status, queue, runners, schedule, webhook, token, audit, backup, restore),
 }
 """All commands, in the order in which help shows them."""
 
