@@ -24,8 +24,8 @@ class CrossOrigin:
         self, app: ASGIApp, *, origins: Collection[str], credentials: Collection[str]
     ) -> None:
         self._app = app
-        self._origins = frozenset(origins) | frozenset(credentials)
-        self._credentials = frozenset(credentials)
+        self._credentials = frozenset(name.lower() for name in credentials)
+        self._origins = self._credentials | {name.lower() for name in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""

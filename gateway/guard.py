@@ -6,6 +6,7 @@ has to be one of ours (against DNS rebinding), and whatever changes something ha
 own pages or from no page at all (against cross-site requests).
 """
 
+import functools
 import logging
 import re
 import secrets
@@ -13,7 +14,7 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import failures
@@ -40,6 +41,7 @@ _HEADERS: Sequence[tuple[str, str]] = (
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
+_RAW_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS]
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -51,6 +53,10 @@ class Guard:
         self._app = app
         self._settings = settings
         self._metrics = metrics
+        self._hosts = settings.hosts
+        self._origins = frozenset(
+            name.lower() for name in (*settings.cors_origins, *settings.cors_credentials)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
@@ -66,14 +72,17 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                answer = MutableHeaders(scope=message)
-                for name, value in _HEADERS:
-                    answer.setdefault(name, value)
-                answer["x-request-id"] = scope["request_id"]
+                raw = message.get("headers", [])
+                told = {name for name, _ in raw}
+                message["headers"] = [
+                    *raw,
+                    *(pair for pair in _RAW_HEADERS if pair[0] not in told),
+                    (b"x-request-id", scope["request_id"].encode()),
+                ]
             await send(message)
 
         try:
-            refusal = self.refusal(scope["method"], headers)
+            refusal = self.refusal(scope["method"], headers, path=scope["path"])
             if refusal:
                 await failures.response_of(refusal)(scope, receive, send_with_headers)
             else:
@@ -86,11 +95,11 @@ class Guard:
                 seconds=time.perf_counter() - begin,
             )
 
-    def refusal(self, verb: str, headers: Headers) -> failures.HttpError | None:
+    def refusal(self, verb: str, headers: Headers, *, path: str = "/") -> failures.HttpError | None:
         """Says why a request is refused, or None where it may pass."""
         host = headers.get("host", "")
         name = _host_name(host)
-        allowed = self._settings.hosts
+        allowed = self._hosts
         if name not in allowed and "*" not in allowed:
             return failures.HttpError(
                 421,
@@ -102,6 +111,9 @@ class Guard:
             )
         if verb in _SAFE:
             return None
+        # Named origins may use the API; what they may is a matter of tokens, as for everybody.
+        if path.startswith("/v1/") and headers.get("origin", "").lower() in self._origins:
+            return None
         if not _same_origin(headers, host):
             return failures.HttpError(
                 403,
@@ -112,6 +124,7 @@ class Guard:
         return None
 
 
+@functools.lru_cache(maxsize=256)
 def _host_name(host: str) -> str:
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")

@@ -132,3 +132,14 @@ async def test_pages_stay_ours(make_gateway: Callable[..., Gateway]) -> None:
     answer = await client.get("/entities", headers={"origin": ORIGIN})
 
     assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_named_origin_may_change(make_gateway: Callable[..., Gateway]) -> None:
+    """A named origin may use all of the API, and still no form of a page; others may nothing."""
+    client = make_gateway(cors_origins=("https://LAB.example",)).client
+    named, other = {"origin": ORIGIN}, {"origin": "https://evil.example"}
+    body = {"entity": "entities/UXMFA"}
+
+    assert 200 == (await client.post("/v1/checks", json=body, headers=named)).status_code
+    assert 403 == (await client.post("/v1/checks", json=body, headers=other)).status_code
+    assert 403 == (await client.post("/runs", data={"title": "x"}, headers=named)).status_code
