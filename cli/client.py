@@ -16,7 +16,13 @@ from ackrep.catalog.v1 import (
     search_pb2_grpc,
 )
 from ackrep.runner.v1 import runner_pb2, runner_pb2_grpc
-from ackrep.scheduler.v1 import check_pb2, scheduler_pb2, scheduler_pb2_grpc
+from ackrep.scheduler.v1 import (
+    check_pb2,
+    record_pb2,
+    record_pb2_grpc,
+    scheduler_pb2,
+    scheduler_pb2_grpc,
+)
 from cli.calls import Calls, Patience, errors
 from cli.state import System
 from services.errors import NotFoundError, UnavailableError
@@ -280,6 +286,27 @@ class Client(Calls):
                 raise UnavailableError("the scheduler ended the stream too early")
             except UnavailableError as error:
                 await patience.wait_after(error, self.system)
+
+    async def record(self, name: str) -> record_pb2.Record:
+        """The signed record of a check."""
+        stub = record_pb2_grpc.RecordServiceStub(self.channel("scheduler"))
+        return await self.call("scheduler", stub.GetRecord, record_pb2.GetRecordRequest(name=name))
+
+    async def signing_key(self) -> record_pb2.SigningKey:
+        """The public key of the installation."""
+        stub = record_pb2_grpc.RecordServiceStub(self.channel("scheduler"))
+        return await self.call("scheduler", stub.GetSigningKey, record_pb2.GetSigningKeyRequest())
+
+    async def archive(self, key: str) -> AsyncIterator[bytes]:
+        """An entity with all that it depends on, as a tar.gz."""
+        request = content_pb2.DownloadArchiveRequest(
+            entity=f"entities/{key}",
+            format=content_pb2.DownloadArchiveRequest.FORMAT_TAR_GZ,
+            revision=self.revision_name,
+        )
+        with errors("catalog"):
+            async for piece in self._content.DownloadArchive(request):
+                yield piece.data
 
     async def download(self, artefact: str) -> AsyncIterator[bytes]:
         """The bytes of `artefacts/{sha256}`."""

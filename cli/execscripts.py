@@ -1,6 +1,7 @@
 """A plain script that runs one entity as its check does, for people with a debugger."""
 
 import functools
+import pprint
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,8 @@ NAME: Final = "execscript.py"
 MARK: Final = "Made by `ackrep prepare"
 """Stands in every script: what has it may be written anew."""
 _TEMPLATES: Final = Path(__file__).parent / "templates" / "execscript"
-_RUNTIME: Final = Path(plans.__file__).parent / "runner" / "runtime"
+RUNTIME: Final = Path(plans.__file__).parent / "runner" / "runtime"
+"""Holds `ackrep_core`."""
 
 
 async def plan(client: Client, key: str) -> tuple[plans.Plan, catalog_pb2.Closure]:
@@ -52,7 +54,7 @@ def text(
     name: str = NAME,
     shows: bool = False,
 ) -> str:
-    """The script.
+    """The script for a working copy.
 
     Args:
         found: How the entity is run.
@@ -62,20 +64,43 @@ def text(
         name: File name of the script.
         shows: Plots open windows, where the entity shows them.
     """
-    template = _environment().get_template(f"{found.rule}.py.jinja")
-    sentence = f"Runs {found.key}" + (f", {_harmless(title)}," if title else "")
-    return template.render(
-        plan=found,
-        summary=f"{sentence} as its check does.",
+    return _rendered(
+        found,
+        title,
         data_root=str(data_root),
-        runtime=str(_RUNTIME),
-        import_path=[_place(path) for path in found.import_path],
-        entities=_dictionary(found),
         environment=_harmless(environment),
         name=name,
         shows=shows,
-        importing=lambda role: _import(found.modules[role], role),
+        metadata="{}",  # read from the files, which may change
     )
+
+
+def portable_text(found: plans.Plan, *, title: str) -> str:
+    """The script for an export: beside it lie `data/`, and `runtime/` with `ackrep_core`."""
+    metadata = pprint.pformat(found.as_json()["metadata"], width=96, sort_dicts=False)
+    return _rendered(found, title, portable=True, metadata=metadata, shows=False)
+
+
+def runtime_files() -> list[Path]:
+    """The modules of `ackrep_core`, which the scripts need, below `RUNTIME`."""
+    return sorted((RUNTIME / "ackrep_core").glob("*.py"))
+
+
+def _rendered(found: plans.Plan, title: str, **values: object) -> str:
+    sentence = f"Runs {found.key}" + (f", {_harmless(title)}," if title else "")
+    settings: dict[str, object] = {
+        "portable": False,
+        "data_root": "",
+        "environment": "",
+        "name": NAME,
+        "plan": found,
+        "summary": f"{sentence} as its check does.",
+        "runtime": str(RUNTIME),
+        "import_path": [_place(path) for path in found.import_path],
+        "entities": _dictionary(found),
+        "importing": lambda role: _import(found.modules[role], role),
+    }
+    return _environment().get_template(f"{found.rule}.py.jinja").render({**settings, **values})
 
 
 def _import(module: str, name: str) -> str:

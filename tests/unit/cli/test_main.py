@@ -8,7 +8,7 @@ COMMANDS = {
     "up", "status", "list", "show", "check", "watch", "cancel", "results", "runs", "lint", "key",
     "groups", "matrix", "history", "import-results", "export-results", "search", "sparql", "sync",
     "queue", "schedule", "bisect", "runners", "env", "tex", "pdf",
-    "backup", "restore", "explain", "compare", "new", "prepare", "path", "completion",
+    "backup", "restore", "explain", "compare", "new", "prepare", "path", "completion", "record", "export", "verify",
 }  # fmt: skip
 
 
@@ -18,7 +18,7 @@ def test_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == run(["--help"])
     shown = capsys.readouterr().out.partition("\nReading:\n")[2]
     names = [line.split()[0] for line in shown.splitlines() if line[:3].strip()]
-    assert COMMANDS == set(names) - {"Working", "Checking:", "Runs", "Environments:", "Operating:"}
+    assert COMMANDS == set(names) - {"Working", "Checking:", "Runs", "Environments:", "Operating:", "Provenance:"}
     assert "..." not in shown
 
 
