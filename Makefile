@@ -9,7 +9,7 @@ DEVELOPMENT := $(VENV)/.development
 PROTO_FILES := $(shell find protos/ackrep -name '*.proto')
 DEMO := examples/demo_data
 
-.PHONY: help demo up test unit contract integration browser chaos check fmt protos migrations docs stubs-current breaking bench secrets assets clean
+.PHONY: help demo up test unit contract integration browser screenshots chaos check fmt protos migrations docs stubs-current breaking bench secrets assets clean
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "} {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ integration: $(DEVELOPMENT) ## Run the stories over real services
 
 browser: $(DEVELOPMENT) ## Run the browser tests in Chromium
 	@$(BIN)/python -m pytest tests/browser
+
+screenshots: $(DEVELOPMENT) ## Photograph every page of the demo into build/screenshots (ADDRESS= of a running system, ONLY=names)
+	@PYTHONPATH=protos $(BIN)/python -m tests.browser.screenshots $(if $(ADDRESS),--address $(ADDRESS)) $(if $(ONLY),--only '$(ONLY)')
 
 chaos: $(DEVELOPMENT) ## Kill, stop and empty everything while CHECKS=500 checks run (SEED=, DATABASE=postgres, DOCKER=1)
 	@PYTHONPATH=protos $(BIN)/python -m tests.chaos --checks $(or $(CHECKS),500) \

@@ -103,7 +103,7 @@ def _address(system: "subprocess.Popen[bytes]") -> str:
 def photograph(address: str, output: Path, *, only: str = "") -> None:
     """Photographs each page in all windows and schemes."""
     output.mkdir(parents=True, exist_ok=True)
-    pages = {name: path for name, path in {**PAGES, **_moving(address)}.items()}
+    pages = PAGES | _moving(address)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, path in pages.items():
@@ -133,25 +133,30 @@ def _one(browser: Browser, address: str, file: Path) -> None:
     page.evaluate("Promise.all([...document.images].map(e => e.decode().catch(() => {})))")
     expect(page.locator(".math:not([data-set])")).to_have_count(0)
     tall = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
-    page.screenshot(path=file, clip={"x": 0, "y": 0, "width": width, "height": tall}, full_page=True)
+    page.screenshot(
+        path=file, clip={"x": 0, "y": 0, "width": width, "height": tall}, full_page=True
+    )
     context.close()
 
 
 def _moving(address: str) -> dict[str, str]:
     """Finds pages of what is named anew in each system: checks, runs and trials."""
     checks = _get(f"{address}/v1/checks?pageSize=500").get("checks", [])
-    found = {}
+    found: dict[str, str] = {}
     for check in checks:
         word = check.get("verdict", "").removeprefix("VERDICT_").lower().replace("_", "-")
         if word and check["entity"].endswith(("LRNZ4", "LRHZX", "MSEU1", "NBLS1")):
             found.setdefault(f"check-{check['entity'][-5:].lower()}", f"/{check['name']}")
     runs = _get(f"{address}/v1/runs").get("runs", [])
-    found |= {"run": f"/{one['name']}" for one in runs[:1]}
+    if runs:
+        found["run"] = f"/{runs[0]['name']}"
     if len(runs) > 1:
         other = runs[1]["name"].removeprefix("runs/")
         found["comparison"] = f"/{runs[0]['name']}/compare/{other}"
     trials = _get(f"{address}/v1/trials").get("trials", [])
-    return found | {"trial": f"/{one['name']}" for one in trials[:1]}
+    if trials:
+        found["trial"] = f"/{trials[0]['name']}"
+    return found
 
 
 def _get(address: str) -> dict[str, Any]:
