@@ -54,9 +54,8 @@ class FakeHistory(
             if check.result.quantities:
                 error = 1e-7 * 3.0**number if verdict == V.VERDICT_SUCCESS else 0.3
                 check.result.quantities[0].values[:] = [-error, error / 2, 0.0]
-            check.result.provenance.environment_digest = (
-                "demo:0.1.2" if number < 2 else "demo:0.1.3"
-            )
+            if imported:
+                check.result.provenance.environment_digest = f"demo:0.1.{2 + (number > 1)}"
             if verdict == V.VERDICT_SCRIPT_ERROR:
                 check.result.message = CAUSE
                 check.result.traceback = f"Traceback (most recent call last):\n{CAUSE}"
