@@ -2,10 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from ackrep.catalog.v1 import catalog_pb2, proposal_pb2
 from services import rpc
@@ -56,6 +58,18 @@ async def stubs(data: Path, tmp_path: Path) -> AsyncIterator[Stubs]:
     """A catalog of `data`."""
     async with proposing(data, tmp_path / "state") as found:
         yield found
+
+
+async def until(
+    stubs: Stubs, name: str, condition: Callable[[proposal_pb2.Proposal], bool]
+) -> proposal_pb2.Proposal:
+    """The proposal as soon as a condition holds, which it does within 20 seconds."""
+    async with asyncio.timeout(20):
+        while True:
+            found = await stubs.get(name)
+            if condition(found):
+                return found
+            await asyncio.sleep(0.02)
 
 
 async def test_a_fork_is_proposed(stubs: Stubs, data: Path, fork: Path) -> None:
@@ -134,9 +148,7 @@ async def test_a_merge_is_noticed(stubs: Stubs, data: Path, fork: Path, squash: 
         user_git(data, "merge", "-q", "FETCH_HEAD")
     current = await stubs.catalog.SyncRevision(catalog_pb2.SyncRevisionRequest())
     assert "" == current.proposal
-    async with asyncio.timeout(20):
-        while (found := await stubs.get(made.name)).state != MERGED:
-            await asyncio.sleep(0.02)
+    found = await until(stubs, made.name, lambda one: one.state == MERGED)
     assert found.HasField("end_time")
     assert (made.revision, made.base_revision) == (found.revision, found.base_revision)
     assert found == await stubs.refresh(made.name)
@@ -148,9 +160,7 @@ async def test_main_moves_on(stubs: Stubs, data: Path, fork: Path) -> None:
     made = await stubs.create(url=str(fork), branch="better")
     commit(data, {"problem_specifications/ppppp/problem.py": "two = 2\n"})
     current = await stubs.catalog.SyncRevision(catalog_pb2.SyncRevisionRequest())
-    async with asyncio.timeout(20):
-        while (found := await stubs.get(made.name)).base_revision != current.name:
-            await asyncio.sleep(0.02)
+    found = await until(stubs, made.name, lambda one: one.base_revision == current.name)
     assert made.revision != found.revision
     assert made.refresh_time == found.refresh_time
     diff = await stubs.diff(made.name)
@@ -212,9 +222,6 @@ async def test_proposals_outlast_the_index(
 
 async def forget_index(url: str) -> None:
     """Has the next catalog make its index anew."""
-    import sqlalchemy as sa
-    from sqlalchemy.ext.asyncio import create_async_engine
-
     engine = create_async_engine(url)
     async with engine.begin() as connection:
         await connection.execute(sa.text("UPDATE schema_version SET version = 1"))
@@ -304,8 +311,9 @@ async def test_forks_are_bounded(data: Path, fork: Path, tmp_path: Path) -> None
     commit(fork, {"huge": os.urandom(3_000_000)})
     user_git(fork, "checkout", "-q", "-b", "many", "better")
     commit(fork, {f"many/{number:04}" + "x" * 200: "" for number in range(30)})
-    bounds = {"proposal_bytes": 1_000_000, "proposal_files": 20, "proposals": 1}
-    async with proposing(data, tmp_path / "state", **bounds) as stubs:
+    async with proposing(
+        data, tmp_path / "state", proposal_bytes=1_000_000, proposal_files=20, proposals=1
+    ) as stubs:
         with pytest.raises(SourceError, match="larger than 1000000 bytes"):
             await stubs.create(url=str(fork), branch="huge")
         with pytest.raises(ResourceExhaustedError, match="more than 20 files"):
