@@ -50,7 +50,10 @@ def trail_of(connection: Connection) -> Trail:
 
 def resource_in(fields: Mapping[str, str]) -> str:
     """What fields of a form, a path or a request say that it is about."""
-    return next((fields[name] for name in NAMING if fields.get(name)), "")
+    name = next((name for name in NAMING if fields.get(name)), "")
+    if name == "entity" and "/" not in fields[name]:
+        return f"entities/{fields[name]}"
+    return fields[name] if name else ""
 
 
 async def record(
