@@ -131,6 +131,12 @@ def victim_engine() -> Iterator[VictimEngine]:
         yield engine
     finally:
         engine.stop()
+        # Each start binds the folder to itself, which one that is killed does not undo.
+        while (
+            subprocess.run(["umount", state / "data"], capture_output=True, check=False).returncode
+            == 0
+        ):
+            pass
         shutil.rmtree(state, ignore_errors=True)
 
 
