@@ -51,7 +51,7 @@ async def feed(request: Request) -> Response:
         answer = await upstream.notifications.ListVerdictChanges(
             notification_pb2.ListVerdictChangesRequest(
                 page_size=_ENTRIES,
-                kinds=[KINDS[kind] for kind in kinds],  # type: ignore[misc]  # numbers of the enum
+                kinds=[KINDS[kind] for kind in kinds],
                 entity=f"entities/{key}" if key else "",
             ),
             timeout=TIMEOUT,

@@ -276,5 +276,5 @@ def _attempt(one: notification_pb2.WebhookDelivery) -> Text:
     milliseconds = last.duration.ToMicroseconds() / 1000
     said = Text(f"{last.attempt}. {last.status or 'no answer'} in {milliseconds:.0f} ms")
     if last.error:
-        said.append_text(tables.plain(f" · {last.error}", "red"))
+        said.append(" · ").append_text(tables.plain(last.error, "red"))
     return said

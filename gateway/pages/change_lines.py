@@ -23,7 +23,7 @@ _CAUSES: Mapping[int, str] = {
     _C.CAUSE_DATA_AND_ENVIRONMENT: "data and environment changed",
     _C.CAUSE_NEITHER: "neither data nor environment changed",
 }
-KINDS: Mapping[str, int] = {
+KINDS: Mapping[str, _K.ValueType] = {
     "first": _K.KIND_FIRST,
     "broken": _K.KIND_BROKEN,
     "repaired": _K.KIND_REPAIRED,

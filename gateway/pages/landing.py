@@ -12,7 +12,7 @@ from gateway.access.viewers import viewer_of
 from gateway.context import context_of
 from gateway.pages import latest, members, words
 from gateway.pages.balance import SUCCESS, counted, exact, search
-from gateway.pages.change_lines import lines
+from gateway.pages.change_lines import KINDS, lines
 from gateway.pages.moments import Moment, revision_named
 from gateway.pages.rendering import page
 from services.rpc import remote_errors
@@ -20,6 +20,8 @@ from services.rpc import remote_errors
 _TIMEOUT = latest.TIMEOUT
 _RECENT = 6
 _CHANGES = 8
+_TOLD = [KINDS[kind] for kind in ("broken", "repaired", "changed")]
+"""Kinds of changes that are news; first verdicts of a new repository would bury them."""
 
 
 async def landing(request: Request) -> Response:
@@ -34,7 +36,8 @@ async def landing(request: Request) -> Response:
                 scheduler_pb2.ListRunsRequest(page_size=5), timeout=_TIMEOUT
             ),
             upstream.notifications.ListVerdictChanges(
-                notification_pb2.ListVerdictChangesRequest(page_size=_CHANGES), timeout=_TIMEOUT
+                notification_pb2.ListVerdictChangesRequest(page_size=_CHANGES, kinds=_TOLD),
+                timeout=_TIMEOUT,
             ),
         )
         few = whole.total_size <= members.FEW_ENTITIES
