@@ -196,7 +196,7 @@ def _kind(schema: Mapping[str, Any]) -> Markup:
         return Markup('<a href="#{}">{}</a>').format(name, _short(name))
     if schema.get("type") == "array":
         return Markup("{}[]").format(_kind(schema.get("items", {})))
-    if "additionalProperties" in schema:
+    if schema.get("additionalProperties"):
         return Markup("map of {}").format(_kind(schema["additionalProperties"]))
     if "anyOf" in schema:  # the first says what it is, the others how else it may be written
         return _kind(schema["anyOf"][0])

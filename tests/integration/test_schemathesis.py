@@ -25,7 +25,13 @@ SECONDS = 75
 EXAMPLES = 5
 """Random requests for each operation, beside the written examples and each bound and type."""
 
-LEFT_OUT = ("prepareEnvironment", "verifyEnvironment", "createProposal", "refreshProposal")
+LEFT_OUT = (
+    "prepareEnvironment",
+    "verifyEnvironment",
+    "renderParameters",
+    "createProposal",
+    "refreshProposal",
+)
 """What installs packages, or asks other hosts."""
 
 NOT_CHECKED = ("positive_data_acceptance",)
