@@ -106,7 +106,7 @@ async def test_retention_keeps_what_main_needs(store: Store) -> None:
 
 
 async def test_a_run_beside_main(store: Store) -> None:
-    """`-` in place of a run is how each of its entities stands; the runs of a revision are found."""
+    """`-` in place of a run is how each of its entities stands; runs go by revision."""
     await ran(store, of_main())
     revision = "b" * 40
     run = Run(id=new_id(), title="t", revision=revision, commit="", create_time=NOW)

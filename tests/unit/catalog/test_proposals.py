@@ -23,7 +23,7 @@ from services.errors import InvalidArgumentError
 
 PRIVATE = [
     *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"),
-    *("0.0.0.0", "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "240.0.0.1"),
+    *("0.0.0.1", "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "240.0.0.1"),
     *("::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:10.0.0.1"),
     *("::ffff:169.254.169.254", "2002:7f00:1::", "64:ff9b::7f00:1", "2001:0:1::1", "nonsense", ""),
 ]
@@ -75,7 +75,7 @@ async def test_hosts_that_are_named() -> None:
     """Only they are fetched from, and they may be private."""
     addresses = resolver("10.0.0.1")
     assert await addresses.pinned(https(addresses, "FORGE.example"))
-    with pytest.raises(InvalidArgumentError, match="only from forge.example"):
+    with pytest.raises(InvalidArgumentError, match=r"only from forge\.example"):
         https(addresses, "other.example")
 
 

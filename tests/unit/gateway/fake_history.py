@@ -211,7 +211,8 @@ class FakeHistory(
     async def CompareRuns(self, request: Any, context: Any) -> comparison_pb2.RunComparison:
         kinds = comparison_pb2.ChangeKind
         found = comparison_pb2.RunComparison(base=request.base, other=request.other)
-        earlier = {check.entity: check for check in self._checks(run=request.base)}
+        base = request.other if request.base == "runs/-" else request.base
+        earlier = {check.entity: check for check in self._checks(run=base)}
         for check in self._checks(run=request.other):
             old = earlier[check.entity]
             right = [one.verdict == V.VERDICT_SUCCESS for one in (old, check)]

@@ -15,6 +15,7 @@ from ackrep.catalog.v1 import (
     catalog_pb2_grpc,
     content_pb2_grpc,
     ontology_pb2_grpc,
+    proposal_pb2_grpc,
     search_pb2_grpc,
 )
 from ackrep.runner.v1 import environment_pb2, environment_pb2_grpc, runner_pb2, runner_pb2_grpc
@@ -41,6 +42,7 @@ from tests.unit.gateway.fake_environments import FakeEnvironments
 from tests.unit.gateway.fake_history import FakeHistory
 from tests.unit.gateway.fake_notifications import FakeNotifications
 from tests.unit.gateway.fake_ontology import FakeOntology
+from tests.unit.gateway.fake_proposals import FakeProposals
 from tests.unit.gateway.fake_queue import FakeQueue
 from tests.unit.gateway.fake_scheduler import FakeScheduler
 from tests.unit.gateway.fake_search import FakeSearch
@@ -109,6 +111,7 @@ class FakeServices:
     scheduler: FakeScheduler
     history: FakeHistory
     notifications: FakeNotifications
+    proposals: FakeProposals
     queue: FakeQueue
     runner: FakeRunner
     address: str
@@ -118,13 +121,14 @@ class FakeServices:
 async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
     """Serves all three on one port."""
     catalog, scheduler, runner = FakeCatalog(), FakeScheduler(pace=pace), FakeRunner()
-    access, notifications = FakeAccess(), FakeNotifications()
+    access, notifications, proposals = FakeAccess(), FakeNotifications(), FakeProposals()
     queue, history = scheduler.queue, FakeHistory(scheduler)
     environments = FakeEnvironments(scheduler)
     content, search, ontology = FakeContent(), FakeSearch(catalog), FakeOntology(catalog)
 
     def register(server: grpc.aio.Server) -> None:
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, server)
+        proposal_pb2_grpc.add_ProposalServiceServicer_to_server(proposals, server)
         content_pb2_grpc.add_ContentServiceServicer_to_server(content, server)
         search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
         ontology_pb2_grpc.add_OntologyServiceServicer_to_server(ontology, server)
@@ -165,6 +169,7 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
             scheduler=scheduler,
             history=history,
             notifications=notifications,
+            proposals=proposals,
             queue=queue,
             runner=runner,
             address=address,
