@@ -163,11 +163,14 @@ class Retrospect:
         limit = rows_that_fit(limit, columns=len(ids))
         keys = await self._history.keys(ids, entities=entities, after=after, limit=limit + 1)
         page, more = keys[:limit], len(keys) > limit
-        cells = await self._history.cells(ids, entities=page)
-        causes = await self._history.causes(ids)
+        cells, causes, columns = await asyncio.gather(
+            self._history.cells(ids, entities=page),
+            self._history.causes(ids),
+            self._columns(summaries),
+        )
         last = f"{max(ids, default='')} {page[-1]}" if more else ""
         return Matrix(
-            columns=await self._columns(summaries),
+            columns=columns,
             rows=rows(cells, runs=ids),
             causes=causes,
             next_token=page_token(last, query=query) if more else "",
