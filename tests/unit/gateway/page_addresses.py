@@ -41,6 +41,8 @@ PAGES: Mapping[str, str] = {
     "/failure-groups": "/failure-groups",
     "/failure-groups/{id}": "/failure-groups/{cause}",
     "/runs/{id}/compare/{other}": "/{run}/compare/{other}",
+    "/merge-requests": "/merge-requests",
+    "/mr/{key}": "/mr/MR001",
     "/bisections": "/bisections",
     "/bisections/{id}": "/bisections/1",
     "/webhooks/{id}": "/{webhook}",
