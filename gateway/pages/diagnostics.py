@@ -18,8 +18,6 @@ from gateway.pages.rendering import page
 from gateway.upstream import Upstream
 from services.rpc import remote_errors
 
-_MOST = 20_000
-"""So many diagnostics are looked through and counted."""
 _PAGE_SIZE = 100
 
 
@@ -40,13 +38,10 @@ async def diagnostics(request: Request) -> Response:
     moment = await moment_of(request)
     severity = request.query_params.get("severity", "")
     code = request.query_params.get("code", "")[:100]
-    number = _number(request.query_params.get("page", ""))
+    token = request.query_params.get("page", "")
     with remote_errors():
-        found, cut = await _all(upstream, moment)
-    by_severity = [one for one in found if not severity or _slug(one) == severity]
-    by_code = [one for one in found if not code or one.code == code]
-    chosen = [one for one in by_severity if not code or one.code == code]
-    shown = chosen[(number - 1) * _PAGE_SIZE : number * _PAGE_SIZE]
+        whole = await _list(upstream, moment, severity, code, token=token)
+    shown = whole.diagnostics
     with remote_errors():
         known = await entities_named(upstream, (one.entity for one in shown), revision=moment.name)
     files: dict[str, list[catalog_pb2.Diagnostic]] = {}
@@ -58,8 +53,13 @@ async def diagnostics(request: Request) -> Response:
             "/diagnostics", moment.name, **{"severity": severity, "code": code, **changes}
         )
 
-    severities = Counter(map(_slug, by_code))
-    codes = Counter(one.code for one in by_severity)
+    severities: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
+    for same in whole.counts:
+        if not code or same.code == code:
+            severities[_slug(same.severity)] += same.count
+        if not severity or _slug(same.severity) == severity:
+            codes[same.code] += same.count
     return page(
         request,
         "diagnostics.html",
@@ -67,16 +67,16 @@ async def diagnostics(request: Request) -> Response:
         data={
             "revision": moment.revision,
             "diagnostics": shown,
-            "totalSize": len(chosen),
+            "totalSize": whole.total_size,
+            "nextPageToken": whole.next_page_token,
             "severities": severities,
             "codes": codes,
         },
         revision=moment.revision,
         files=files,
         places={path: _place(path, items, known) for path, items in files.items()},
-        total=len(found),
-        chosen=len(chosen),
-        cut=cut,
+        total=sum(same.count for same in whole.counts),
+        chosen=whole.total_size,
         filtered=bool(severity or code),
         severities=[
             _Choice(
@@ -93,37 +93,32 @@ async def diagnostics(request: Request) -> Response:
             _Choice(name, count, address(code="" if code == name else name), code == name)
             for name, count in codes.most_common(40)
         ],
-        next_page=address(page=str(number + 1)) if len(chosen) > number * _PAGE_SIZE else "",
-        previous_page=address(page=str(number - 1)) if number > 1 else "",
+        next_page=address(page=whole.next_page_token) if whole.next_page_token else "",
+        first_page=address() if token else "",
     )
 
 
 _SEVERITIES = [words.severity_word(number) for number in (1, 2, 3)]
 
 
-def _slug(one: catalog_pb2.Diagnostic) -> str:
-    return words.severity_word(one.severity).slug
+def _slug(severity: int) -> str:
+    return words.severity_word(severity).slug
 
 
-def _number(text: str) -> int:
-    return max(1, int(text)) if text.isascii() and text.isdecimal() and len(text) < 6 else 1
-
-
-async def _all(upstream: Upstream, moment: Moment) -> tuple[Sequence[catalog_pb2.Diagnostic], bool]:
-    found: list[catalog_pb2.Diagnostic] = []
-    token = ""
-    while len(found) < _MOST:
-        answer = await upstream.catalog.ListDiagnostics(
-            catalog_pb2.ListDiagnosticsRequest(
-                page_size=1000, page_token=token, revision=moment.name
-            ),
-            timeout=TIMEOUT,
-        )
-        found += answer.diagnostics
-        token = answer.next_page_token
-        if not token:
-            return found, False
-    return found, True
+async def _list(
+    upstream: Upstream, moment: Moment, severity: str, code: str, *, token: str
+) -> catalog_pb2.ListDiagnosticsResponse:
+    chosen = next((number for number in (1, 2, 3) if _slug(number) == severity), 0)
+    return await upstream.catalog.ListDiagnostics(
+        catalog_pb2.ListDiagnosticsRequest(
+            page_size=_PAGE_SIZE,
+            page_token=token,
+            revision=moment.name,
+            severity=chosen,  # type: ignore[arg-type]
+            code=code,
+        ),
+        timeout=TIMEOUT,
+    )
 
 
 def _place(

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from services.catalog.domain.affected import Affected
@@ -238,9 +238,17 @@ class Catalog:
         """Entities of an indexed revision, in the order of their keys."""
         return await self._store.page(tree, filter_, after=after, limit=limit)
 
-    async def diagnostics(self, key: str, *, tree: str, limit: int, offset: int) -> DiagnosticPage:
+    async def diagnostics(
+        self,
+        key: str,
+        *,
+        tree: str,
+        limit: int,
+        offset: int,
+        codes: Collection[str] | None = None,
+    ) -> DiagnosticPage:
         """What is wrong in an indexed revision, or with one entity if a key is given."""
-        return await self._store.diagnostics(tree, key=key, limit=limit, offset=offset)
+        return await self._store.diagnostics(tree, key=key, limit=limit, offset=offset, codes=codes)
 
     async def closure(self, key: str, *, tree: str) -> tuple[Closure, Revision]:
         """The folders that a check of an entity can see.

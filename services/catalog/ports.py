@@ -1,6 +1,6 @@
 """What the catalog needs from outside: a source, an object store, and a place for its index."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -93,6 +93,8 @@ class DiagnosticPage:
     """A page of diagnostics and the number of all that match."""
 
     diagnostics: tuple[Diagnostic, ...]
+    counts: Mapping[str, int]
+    """All by code, of the revision or of one entity, whatever codes were asked for."""
     total: int
 
 
@@ -168,8 +170,24 @@ class Store(Protocol):
         """Keys whose entity, or its environment, is another one in one of two revisions."""
         ...
 
-    async def diagnostics(self, tree: str, *, key: str, limit: int, offset: int) -> DiagnosticPage:
-        """Diagnostics of a revision in order of file and line; of one entity if a key is given."""
+    async def diagnostics(
+        self,
+        tree: str,
+        *,
+        key: str,
+        limit: int,
+        offset: int,
+        codes: Collection[str] | None = None,
+    ) -> DiagnosticPage:
+        """Diagnostics of a revision in order of file and line; of one entity if a key is given.
+
+        Args:
+            tree: The revision.
+            key: Only those of this entity; empty for all.
+            limit: At most so many.
+            offset: So many are left out before.
+            codes: Only those with one of these; None for all.
+        """
         ...
 
 

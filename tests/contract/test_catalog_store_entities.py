@@ -191,6 +191,13 @@ async def test_diagnostics_in_order(store: Store) -> None:
     assert (page.diagnostics[2:], 4) == (second.diagnostics, second.total)
     own = await store.diagnostics(tree, key="AAAAA", limit=1, offset=0)
     assert (1, 2) == (len(own.diagnostics), own.total)
+    code = found[0].code
+    assert {code: 4} == page.counts
+    assert {code: 2} == own.counts
+    other = await store.diagnostics(tree, key="", limit=10, offset=0, codes={"no-such-code"})
+    assert ((), 0, {code: 4}) == (other.diagnostics, other.total, other.counts)
+    same = await store.diagnostics(tree, key="", limit=2, offset=1, codes={code, "x"})
+    assert (page.diagnostics[1:3], 4) == (same.diagnostics, same.total)
 
 
 async def test_many(store: Store) -> None:

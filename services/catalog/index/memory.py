@@ -1,6 +1,7 @@
 """The index in memory (port `Store`): for tests and demonstrations."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from services.catalog.domain.entities import Node, Placed, Relation, Revision
@@ -136,14 +137,21 @@ class MemoryStore:
         )
         return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
-    async def diagnostics(self, tree: str, *, key: str, limit: int, offset: int) -> DiagnosticPage:
-        matching = [
-            diagnostic
-            for diagnostic in self._indexes[tree].diagnostics
-            if not key or diagnostic.key == key
-        ]
+    async def diagnostics(
+        self,
+        tree: str,
+        *,
+        key: str,
+        limit: int,
+        offset: int,
+        codes: Collection[str] | None = None,
+    ) -> DiagnosticPage:
+        found = [one for one in self._indexes[tree].diagnostics if not key or one.key == key]
+        matching = [one for one in found if codes is None or one.code in codes]
         return DiagnosticPage(
-            diagnostics=tuple(matching[offset : offset + limit]), total=len(matching)
+            diagnostics=tuple(matching[offset : offset + limit]),
+            counts=Counter(one.code for one in found),
+            total=len(matching),
         )
 
 

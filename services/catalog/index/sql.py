@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -260,11 +260,22 @@ class SqlStore:
 
     # Diagnostics
 
-    async def diagnostics(self, tree: str, *, key: str, limit: int, offset: int) -> DiagnosticPage:
+    async def diagnostics(
+        self,
+        tree: str,
+        *,
+        key: str,
+        limit: int,
+        offset: int,
+        codes: Collection[str] | None = None,
+    ) -> DiagnosticPage:
+        columns = diagnostics.c
         wanted = [holds(diagnostics, tree)]
         if key:
-            wanted.append(diagnostics.c.key == key)
-        columns = diagnostics.c
+            wanted.append(columns.key == key)
+        counted = sa.select(columns.code, sa.func.count()).where(*wanted).group_by(columns.code)
+        if codes is not None:
+            wanted.append(columns.code.in_(codes))
         listed = (
             sa.select(diagnostics)
             .where(*wanted)
@@ -272,12 +283,13 @@ class SqlStore:
             .limit(limit)
             .offset(offset)
         )
-        counted = sa.select(sa.func.count()).select_from(diagnostics).where(*wanted)
         async with self._engine.connect() as connection:
-            total = await connection.scalar(counted)
+            counts = {row[0]: row[1] for row in await connection.execute(counted)}
             rows = (await connection.execute(listed)).mappings().all()
         return DiagnosticPage(
-            diagnostics=tuple(diagnostic_of(row) for row in rows), total=total or 0
+            diagnostics=tuple(diagnostic_of(row) for row in rows),
+            counts=counts,
+            total=sum(count for code, count in counts.items() if codes is None or code in codes),
         )
 
 

@@ -14,7 +14,9 @@ from services.catalog.index.history import History
 from services.catalog.index.synchronisation import Announcement, Synchronisation
 from services.catalog.servicer.messages import (
     affected_message,
+    codes_of,
     commit_message,
+    count_messages,
     diagnostic_message,
     entity_message,
     environment_name,
@@ -113,19 +115,23 @@ class CatalogServicer(rpc.CatalogServiceServicer):
         self, request: pb.ListDiagnosticsRequest, context: Context
     ) -> pb.ListDiagnosticsResponse:
         size = page_size_of(request.page_size, default=100, largest=1000)
-        token = PageToken.read(
-            request.page_token, kind=f"diagnostics {request.revision} {request.entity}"
-        )
+        asked = f"{request.revision} {request.entity} {request.severity} {request.code}"
+        token = PageToken.read(request.page_token, kind=f"diagnostics {asked}")
         key = key_of(request.entity, field="entity") if request.entity else ""
         revision = await self._catalog.revision(token.pinned(tree_of(request.revision)))
         page = await self._catalog.diagnostics(
-            key, tree=revision.tree, limit=size, offset=token.offset
+            key,
+            tree=revision.tree,
+            limit=size,
+            offset=token.offset,
+            codes=codes_of(request.severity, request.code),
         )
         end = token.offset + len(page.diagnostics)
         return pb.ListDiagnosticsResponse(
             diagnostics=[diagnostic_message(diagnostic) for diagnostic in page.diagnostics],
             next_page_token=token.next(offset=end, tree=revision.tree) if end < page.total else "",
             total_size=page.total,
+            counts=count_messages(page.counts),
         )
 
     async def GetClosure(self, request: pb.GetClosureRequest, context: Context) -> pb.Closure:

@@ -1,6 +1,6 @@
 """The catalog's words as messages."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,7 +9,7 @@ from ackrep.catalog.v1 import catalog_pb2 as pb
 from services.catalog.app import EntityView
 from services.catalog.domain.affected import Affected
 from services.catalog.domain.commits import Commit
-from services.catalog.domain.diagnostics import Diagnostic
+from services.catalog.domain.diagnostics import SEVERITIES, Diagnostic
 from services.catalog.domain.entities import (
     EntityType,
     Placed,
@@ -144,6 +144,29 @@ def affected_message(affected: Affected) -> pb.AffectedEntity:
         change=pb.AffectedEntity.Change.ValueType(int(affected.change)),
         causes=[f"entities/{key}" for key in affected.causes],
     )
+
+
+def codes_of(severity: int, code: str) -> Collection[str] | None:
+    """The codes that a request for diagnostics is about; None for all."""
+    if not severity and not code:
+        return None
+    return {
+        one
+        for one, known in SEVERITIES.items()
+        if severity in {0, int(known)} and code in {"", one}
+    }
+
+
+def count_messages(counts: Mapping[str, int]) -> list[pb.DiagnosticCount]:
+    """How many diagnostics each code has, the most frequent first."""
+    return [
+        pb.DiagnosticCount(
+            code=code,
+            severity=pb.Diagnostic.Severity.ValueType(int(SEVERITIES[code])),
+            count=count,
+        )
+        for code, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    ]
 
 
 def diagnostic_message(diagnostic: Diagnostic) -> pb.Diagnostic:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -246,7 +247,21 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.ListDiagnosticsResponse:
         self.seen.append(request)
         found = [d for d in self.diagnostics if request.entity in {"", d.entity}]
-        return catalog_pb2.ListDiagnosticsResponse(diagnostics=found, total_size=len(found))
+        counts = Counter((d.code, d.severity) for d in found)
+        chosen = [
+            d for d in found if request.severity in {0, d.severity} and request.code in {"", d.code}
+        ]
+        begin = int(request.page_token or 0)
+        end = begin + (request.page_size or 100)
+        return catalog_pb2.ListDiagnosticsResponse(
+            diagnostics=chosen[begin:end],
+            next_page_token=str(end) if end < len(chosen) else "",
+            total_size=len(chosen),
+            counts=[
+                catalog_pb2.DiagnosticCount(code=code, severity=severity, count=count)
+                for (code, severity), count in counts.most_common()
+            ],
+        )
 
     async def GetClosure(self, request: Any, context: Any) -> catalog_pb2.Closure:
         self.seen.append(request)

@@ -822,6 +822,8 @@ class ListDiagnosticsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     ENTITY_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most so many; 0 means 100, more than 1000 is taken as 1000."""
     page_token: _builtins.str
@@ -830,6 +832,10 @@ class ListDiagnosticsRequest(_message.Message):
     """`revisions/{id}`; empty means the current one."""
     entity: _builtins.str
     """Only those of one entity, `entities/{KEY}`; empty means all."""
+    severity: Global___Diagnostic.Severity.ValueType
+    """Only those that are so bad; unspecified means all."""
+    code: _builtins.str
+    """Only those with this code; empty means all."""
     def __init__(
         self,
         *,
@@ -837,14 +843,46 @@ class ListDiagnosticsRequest(_message.Message):
         page_token: _builtins.str = ...,
         revision: _builtins.str = ...,
         entity: _builtins.str = ...,
+        severity: Global___Diagnostic.Severity.ValueType = ...,
+        code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "page_size", b"page_size", "page_token", b"page_token", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "entity", b"entity", "page_size", b"page_size", "page_token", b"page_token", "revision", b"revision", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDiagnosticsRequest: _TypeAlias = ListDiagnosticsRequest  # noqa: Y015
+
+@_typing.final
+class DiagnosticCount(_message.Message):
+    """How many diagnostics have one code."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code."""
+    severity: Global___Diagnostic.Severity.ValueType
+    """How bad those are."""
+    count: _builtins.int
+    """How many there are."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        severity: Global___Diagnostic.Severity.ValueType = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "count", b"count", "severity", b"severity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiagnosticCount: _TypeAlias = DiagnosticCount  # noqa: Y015
 
 @_typing.final
 class ListDiagnosticsResponse(_message.Message):
@@ -855,6 +893,7 @@ class ListDiagnosticsResponse(_message.Message):
     DIAGNOSTICS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Asks for the next page; empty at the end."""
     total_size: _builtins.int
@@ -863,16 +902,23 @@ class ListDiagnosticsResponse(_message.Message):
     def diagnostics(self) -> _containers.RepeatedCompositeFieldContainer[Global___Diagnostic]:
         """Ordered by path and line."""
 
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DiagnosticCount]:
+        """All of the revision, or of the entity, whatever severity and code were asked for; most frequent
+        code first.
+        """
+
     def __init__(
         self,
         *,
         diagnostics: _abc.Iterable[Global___Diagnostic] | None = ...,
         next_page_token: _builtins.str = ...,
         total_size: _builtins.int = ...,
+        counts: _abc.Iterable[Global___DiagnosticCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["diagnostics", b"diagnostics", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "diagnostics", b"diagnostics", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
