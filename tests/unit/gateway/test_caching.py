@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from gateway import caching
+from gateway.access import rules
+from gateway.access.viewers import Scope
 from gateway.answers import Answer
 from gateway.caching import Cache
 from gateway.routes import RouteTable
@@ -175,3 +177,9 @@ async def test_all_that_reads_is_asked_for_again(client: httpx.AsyncClient) -> N
     """What may change is kept by nobody without asking."""
     for path in ("/v1/entities/UXMFA", "/v1/checks", "/v1/queue"):
         assert "no-cache" == (await client.get(path)).headers["cache-control"]
+
+
+@pytest.mark.parametrize("method", sorted(caching.BY_REVISION))
+def test_what_is_kept_is_for_all_who_read(method: str) -> None:
+    """No kept answer takes more than the gate asked for already, nor depends on who asks."""
+    assert Scope.READ == rules.of_rpc(method, "GET").scope
