@@ -11,7 +11,7 @@ from typing import Any, cast
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from ackrep.scheduler.v1 import check_pb2, comparison_pb2, history_pb2
+from ackrep.scheduler.v1 import check_pb2, comparison_pb2, history_pb2, notification_pb2
 
 _FOR_ALL = frozenset({check_pb2.VERDICT_SUCCESS, check_pb2.VERDICT_INACCURATE})
 
@@ -119,6 +119,12 @@ def _change(message: Message) -> None:
         change.message = ""
 
 
+def _verdict_point(message: Message) -> None:
+    point = cast("notification_pb2.VerdictPoint", message)
+    if point.verdict not in _FOR_ALL:
+        point.title = ""
+
+
 _RULES: Mapping[str, Callable[[Message], None]] = {
     "ackrep.scheduler.v1.Check": _check,
     "ackrep.scheduler.v1.FailureGroup": _group,
@@ -126,5 +132,6 @@ _RULES: Mapping[str, Callable[[Message], None]] = {
     "ackrep.scheduler.v1.HistoryPoint": _point,
     "ackrep.scheduler.v1.MatrixCause": _cause,
     "ackrep.scheduler.v1.EntityChange": _change,
+    "ackrep.scheduler.v1.VerdictPoint": _verdict_point,
 }
 """What is taken out of each kind of message."""

@@ -95,7 +95,7 @@ async def test_what_errors_say_stays_with_those_who_may_see_it(
     """Without `debug`, neither feed nor landing page quote a script error; inaccuracy they do."""
     services.notifications.furnish()
     shy = make_gateway(debug=False).client
-    for address in ("/feed.atom", "/"):
+    for address in ("/feed.atom", "/", "/v1/verdictChanges"):
         text = (await shy.get(address)).text
         assert "symbtools" not in text
         assert "3.1e-02" in text
