@@ -181,7 +181,7 @@ def _require_administrator(request: Request) -> None:
             403,
             "webhooks are for administrators: they say where this system calls",
             code="PERMISSION_DENIED",
-            reason="SCOPE_LACKING",
+            reason="SCOPE_MISSING",
         )
 
 
