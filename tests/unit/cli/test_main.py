@@ -8,7 +8,9 @@ COMMANDS = {
     "up", "status", "list", "show", "check", "watch", "cancel", "results", "runs", "lint", "key",
     "groups", "matrix", "history", "import-results", "export-results", "search", "sparql", "sync",
     "queue", "schedule", "bisect", "runners", "env", "tex", "pdf",
-    "backup", "restore", "explain", "compare", "new", "prepare", "path", "completion", "record", "export", "verify",
+    "backup", "restore", "explain", "compare", "new", "prepare", "path",
+    "completion", "record", "export", "verify",
+    "changes", "webhook", "token", "audit", "propose", "proposals",
 }  # fmt: skip
 
 
@@ -18,7 +20,10 @@ def test_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == run(["--help"])
     shown = capsys.readouterr().out.partition("\nReading:\n")[2]
     names = [line.split()[0] for line in shown.splitlines() if line[:3].strip()]
-    assert COMMANDS == set(names) - {"Working", "Checking:", "Runs", "Environments:", "Operating:", "Provenance:"}
+    assert COMMANDS == set(names) - {
+        "Working", "Checking:", "Runs", "Environments:", "Operating:",
+        "Provenance:", "Proposing:",
+    }  # fmt: skip
     assert "..." not in shown
 
 
