@@ -6,6 +6,7 @@ import grpc
 
 from ackrep.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from services import rpc
+from services.errors import PreconditionError
 from services.runner.documents.ports import Member
 
 _CALL_SECONDS = 30.0
@@ -21,7 +22,15 @@ class CatalogMembers:
     async def revision(self, name: str) -> str:
         request = catalog_pb2.GetRevisionRequest(name=name or "revisions/current")
         with rpc.remote_errors():
-            return (await self._stub.GetRevision(request, timeout=_CALL_SECONDS)).name
+            found = await self._stub.GetRevision(request, timeout=_CALL_SECONDS)
+        if found.proposal:
+            # Its code would run beside the checks of the main line, on whatever rung there is.
+            raise PreconditionError(
+                f"{found.name} is the overlay of {found.proposal}: documents are made of the main "
+                "line alone, as they run an entity's code",
+                proposal=found.proposal,
+            )
+        return found.name
 
     async def member(self, entity: str, revision: str) -> Member:
         request = catalog_pb2.GetEntityRequest(name=entity, revision=revision)
