@@ -75,9 +75,9 @@ def page(
     request: Request,
     template: str,
     *,
+    data: Mapping[str, Any],
     status: int = 200,
     moment: Moment | None = None,
-    data: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> Response:
     """Renders a page. Pages show what is now, so no cache keeps them.
@@ -92,7 +92,7 @@ def page(
     """
     request.scope.setdefault("route_name", template)
     viewer = viewer_of(request)
-    if data is not None and negotiation.wants_json(request):
+    if negotiation.wants_json(request):
         return negotiation.json_response(data, status=status, sees_errors=viewer.sees_errors)
     html = (
         environment()
