@@ -72,7 +72,7 @@ def simulate():
 
 
 async def test_temporary_folder_is_the_check_s_own(tmp_path: Path) -> None:
-    """Also where a preloaded library has asked for the temporary folder before there was a check."""
+    """Also where a preloaded library has asked for it before there was a check."""
     tmp_path.chmod(0o755)
     venv.create(tmp_path / "venv", symlinks=True)
     packages = next(tmp_path.glob("venv/lib/*/site-packages"))
