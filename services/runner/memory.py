@@ -15,6 +15,7 @@ from services.errors import (
 )
 from services.plans import Plan
 from services.runner.domain.attempts import Answers, Assignment, Directive, Report
+from services.runner.domain.engines import EngineAwayError
 from services.runner.domain.environments import Definition
 from services.runner.domain.workplaces import WorkplaceInfo
 from services.runner.ports import ClosureFolder, Progress, Registration, TreePart
@@ -48,6 +49,7 @@ class MemoryWorkplace:
         self._cancelled.clear()
         finished = False
         try:
+            await self._backend.moving.wait()
             if not self._backend.go.is_set():
                 waiting = asyncio.ensure_future(self._backend.go.wait())
                 stopped = asyncio.ensure_future(self._cancelled.wait())
@@ -93,6 +95,13 @@ class MemoryBackend:
         self.prepared.set()
         self.failure: Error | None = None
         """What `prepare` raises."""
+        self.away = False
+        """Whether its engine cannot be reached."""
+        self.moving = asyncio.Event()
+        """Workplaces wait for it, to come up and to run: a stopped engine lets nothing through."""
+        self.moving.set()
+        self.asked = 0
+        """How often it was asked whether it answers."""
         self.loose: Error | None = None
         """What `open` raises."""
         self.broken_starts = 0
@@ -106,6 +115,8 @@ class MemoryBackend:
         """What `freshen` raises."""
         self.freshened = 0
         self.swept = 0
+        self.tried = 0
+        """How often a workplace was asked for."""
         self.opened: list[MemoryWorkplace] = []
         self.closed = False
 
@@ -114,6 +125,7 @@ class MemoryBackend:
 
     async def prepare(self, definition: Definition, progress: Progress) -> str:
         self.preparations += 1
+        self._reach()
         progress(f"building {definition.name}", 0.0)
         await self.prepared.wait()
         if self.failure is not None:
@@ -132,8 +144,19 @@ class MemoryBackend:
         self.swept += 1
         return 0
 
+    async def answers(self) -> bool:
+        self.asked += 1
+        return not self.away and self.moving.is_set()
+
+    def _reach(self) -> None:
+        if self.away:
+            raise EngineAwayError("there is no engine")
+
     async def open(self, definition: Definition, *, digest: str) -> MemoryWorkplace:
         await asyncio.sleep(0)
+        self.tried += 1
+        self._reach()
+        await self.moving.wait()
         if self.loose is not None:
             raise self.loose
         if self.broken_starts > 0:

@@ -141,11 +141,15 @@ class Backend(Protocol):
         """
         ...
 
+    async def answers(self) -> bool:
+        """Whether what workplaces run in answers, asked anew within seconds. Never raises."""
+        ...
+
     async def open(self, definition: Definition, *, digest: str) -> Workplace:
         """Starts a workplace and waits until it can take checks.
 
         Raises EnvironmentUnavailableError if it must not be used, SessionBrokenError or
-        UnavailableError if it does not come up.
+        UnavailableError if it does not come up; EngineAwayError as every call may.
         """
         ...
 

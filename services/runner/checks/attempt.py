@@ -2,7 +2,8 @@
 
 Whatever happens in it ends in a report to the scheduler: an error of the entity as its verdict, an
 error of ours as `INFRASTRUCTURE_ERROR`, which the scheduler tries again. Only an abandoned attempt
-reports nothing: another one holds the check.
+reports nothing: another one holds the check. And one that got no workplace because the engine is
+away hands its check back, as if it had not been taken.
 """
 
 import asyncio
@@ -10,11 +11,9 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import IO
+from dataclasses import dataclass
 
 from services.errors import (
-    ArtefactMissingError,
     DeadlineExceededError,
     Error,
     ResourceExhaustedError,
@@ -25,12 +24,14 @@ from services.plans import Folder, Plan, PlanError, plan_of
 from services.runner.checks.audit import Audit, Sample
 from services.runner.checks.events import Recorder
 from services.runner.checks.patience import patiently
+from services.runner.checks.reporting import Findings, Made, Reporting
 from services.runner.checks.slots import Slot
 from services.runner.checks.trees import TreeCache, keys_of
-from services.runner.domain.attempts import Artefact, Assignment, Report, failed, remarks_of
+from services.runner.domain.attempts import Artefact, Assignment, failed
+from services.runner.domain.engines import EngineAwayError
 from services.runner.domain.environments import Definition
 from services.runner.domain.undeclared import declaration, might_be_undeclared, undeclared
-from services.runner.domain.workplaces import WorkplaceInfo, require_confined
+from services.runner.domain.workplaces import require_confined
 from services.runner.environments import Environments
 from services.runner.ports import ClosureFolder, Dispatch, EventSink, Repository, Workplace
 from services.runner.sessions.limits import limits_of
@@ -47,10 +48,9 @@ from services.runner.workplaces.pool import Pool
 
 log = logging.getLogger(__name__)
 
-_FLUSH_SECONDS = 1.0
-"""How long the end of an attempt waits for events on their way to the broker."""
-_UPLOADS = 4
-_LONGEST_PAUSE = 2.0
+_MOST_HANDED_BACK = 20
+"""A check that was taken more often than that is not handed back again: its attempts fail."""
+_UNLIMITED_SECONDS = 86400.0
 _WHOLE_BYTES = 256 * 1024**2
 """A repository larger than that is not laid out whole for the sake of an undeclared dependency."""
 
@@ -71,21 +71,6 @@ class Surroundings:
     unconfined: bool = False  # whether checks of proposals run on any rung
 
 
-@dataclass
-class _Run:
-    """What came of running the entity once."""
-
-    outcome: Outcome | None = None
-    workplace: WorkplaceInfo | None = None
-    retired: str = ""
-    files: list[tuple[Artefact, IO[bytes]]] = field(default_factory=list)
-
-    def drop_files(self) -> None:
-        for _, body in self.files:
-            body.close()
-        self.files.clear()
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Inputs:
     """What an entity is run with."""
@@ -103,10 +88,10 @@ class Attempt:
         self._slot = slot
         self._around = around
         self._recorder = Recorder(assignment, sink=around.sink, runner=around.runner)
-        self._phases: list[tuple[str, float]] = []
-        self._remarks: list[str] = []
-        self._on_revision = False
-        self._run = _Run()
+        self._found = Findings()
+        self._reporting = Reporting(
+            assignment, dispatch=around.dispatch, recorder=self._recorder, found=self._found
+        )
         self._running: Workplace | None = None
         self._work: asyncio.Task[Outcome] | None = None
         self._cancelled = ""
@@ -116,13 +101,21 @@ class Attempt:
         async with self._recorder as recorder:
             recorder.preparing()
             try:
-                outcome = await self._outcome()
-                self._slot.free()  # what follows needs no workplace
-                await self._report(outcome)
+                await self._run()
             except StaleAttemptError:
                 log.info(f"{self.assignment.check}: attempt {self.assignment.attempt} is stale")
             finally:
-                self._run.drop_files()
+                self._found.made.drop_files()
+
+    async def _run(self) -> None:
+        try:
+            outcome = await self._outcome()
+        except EngineAwayError as error:
+            self._slot.free()
+            await self._reporting.hand_back(error.message)
+            return
+        self._slot.free()  # what follows needs no workplace
+        await self._reporting.finish(outcome)
 
     async def cancel(self, reason: str) -> None:
         """Stops the check; it ends with the verdict `CANCELLED`."""
@@ -154,6 +147,10 @@ class Attempt:
             return failed(Verdict.SCRIPT_ERROR, str(error))
         except SessionBrokenError as error:
             return failed(Verdict.INFRASTRUCTURE_ERROR, f"the environment broke down: {error}")
+        except EngineAwayError as error:
+            if self.assignment.attempt > _MOST_HANDED_BACK:
+                return failed(Verdict.INFRASTRUCTURE_ERROR, error.message)
+            raise  # none of it has run
         except Error as error:
             return failed(Verdict.INFRASTRUCTURE_ERROR, error.message)
         except Exception as error:
@@ -212,18 +209,23 @@ class Attempt:
     async def _once(self, definition: Definition, inputs: _Inputs) -> Outcome:
         started = time.monotonic()
         async with self._around.pool.workplace(definition, self._recorder.progress) as borrowed:
-            self._passed("container", time.monotonic() - started)
-            self._run = _Run(workplace=borrowed.workplace.info)
+            self._reporting.passed("container", time.monotonic() - started)
+            self._found.made = Made(workplace=borrowed.workplace.info)
             if self.assignment.untrusted and not self._around.unconfined:
                 require_confined(borrowed.workplace.info.confinement)
-            outcome = await self._in(borrowed.workplace, inputs)
+            # Nothing comes beyond its limit only where the harness or the engine hangs.
+            outcome = await self._around.pool.presence.while_here(
+                self._in(borrowed.workplace, inputs),
+                trusting=limits_of(self.assignment.limits).wall_seconds or _UNLIMITED_SECONDS,
+                otherwise=SessionBrokenError,
+            )
             borrowed.cleanliness = outcome.cleanliness
-        self._run.retired = borrowed.retired
+        self._found.made.retired = borrowed.retired
         self._offer(definition, inputs, outcome)
         return outcome
 
     def _offer(self, definition: Definition, inputs: _Inputs, outcome: Outcome) -> None:
-        audit, workplace = self._around.audit, self._run.workplace
+        audit, workplace = self._around.audit, self._found.made.workplace
         if audit is None or workplace is None:
             return
         sample = Sample(
@@ -271,25 +273,25 @@ class Attempt:
                     self._recorder.phase(event.name, event.seconds)
                 case FileEvent():
                     artefact = Artefact(sha256=event.sha256, path=event.path, size=event.size)
-                    self._run.files.append((artefact, event.body))
+                    self._found.made.files.append((artefact, event.body))
                 case ResultEvent():
                     outcome = event.outcome
         if outcome is None:
             raise SessionBrokenError("it ended without a result")
-        self._phases.extend(outcome.phases.items())
+        self._found.phases.extend(outcome.phases.items())
         return outcome
 
     async def _once_more(
         self, definition: Definition, inputs: _Inputs, outcome: Outcome
     ) -> Outcome:
         """Runs it with the whole repository if something of it was missing, and says what."""
-        self._on_revision = True
+        self._found.on_revision = True
         try:
             (whole,) = await self._around.trees.get(
                 [self.assignment.revision.removeprefix("revisions/")], at_most=_WHOLE_BYTES
             )
         except (ResourceExhaustedError, UnavailableError) as error:
-            self._remarks.append(f"not looked for undeclared dependencies: {error.message}")
+            self._found.remarks.append(f"not looked for undeclared dependencies: {error.message}")
             return outcome
         found = await asyncio.to_thread(
             undeclared,
@@ -300,10 +302,10 @@ class Attempt:
         if not found:
             return outcome
         remark = declaration(found, keys=await asyncio.to_thread(keys_of, whole, found))
-        self._remarks.append(remark)
+        self._found.remarks.append(remark)
         self._recorder.output("system", f"{remark}; running again with the whole repository\n")
-        self._run.drop_files()
-        self._phases.clear()
+        self._found.made.drop_files()
+        self._found.phases.clear()
         trees = [Tree(path="", tar=whole.tar)]
         return await self._once(
             definition, _Inputs(folders=inputs.folders, plan=inputs.plan, trees=trees)
@@ -315,86 +317,4 @@ class Attempt:
         try:
             yield
         finally:
-            self._passed(name, time.monotonic() - started)
-
-    def _passed(self, name: str, seconds: float) -> None:
-        self._phases.append((name, seconds))
-        self._recorder.phase(name, seconds)
-
-    # Reporting
-
-    async def _report(self, outcome: Outcome) -> None:
-        """Stores what the check made, then ends the attempt; tries until that is done or stale."""
-        pause = 0.05
-        again = False
-        report: Report | None = None
-        while True:
-            try:
-                if report is None:
-                    await self._upload(self._run.files, again=again)
-                    report = await self._with_log(outcome)
-                await self._around.dispatch.finish(self.assignment, report)
-            except (UnavailableError, DeadlineExceededError) as error:
-                log.warning(f"{self.assignment.check} cannot be finished yet: {error.message}")
-                await asyncio.sleep(pause)
-                pause = min(_LONGEST_PAUSE, pause * 2)
-            except StaleAttemptError:
-                raise
-            except ArtefactMissingError as error:
-                report = self._spoiled(error) if again else None
-                again = True
-            except Exception as error:
-                if report is not None and not report.artefacts and not report.log:
-                    raise  # not even a bare verdict is taken
-                report = self._spoiled(error)
-            else:
-                return
-
-    def _spoiled(self, error: Exception) -> Report:
-        """The bare verdict where the result itself could not be stored."""
-        if not isinstance(error, Error):
-            log.error(f"{self.assignment.check} cannot be reported", exc_info=error)
-        self._run.drop_files()
-        message = f"the result could not be stored: {error}"
-        return Report(
-            outcome=failed(Verdict.INFRASTRUCTURE_ERROR, message), workplace=self._run.workplace
-        )
-
-    async def _upload(self, files: Sequence[tuple[Artefact, IO[bytes]]], *, again: bool) -> None:
-        if not files:
-            return
-        started = time.monotonic()
-        bodies = {artefact.name: (artefact.size, body) for artefact, body in files}
-        names = list(bodies)
-        missing = set(names) if again else await self._around.dispatch.missing(names)
-        gate = asyncio.Semaphore(_UPLOADS)
-
-        async def upload(name: str) -> None:
-            async with gate:
-                size, body = bodies[name]
-                await self._around.dispatch.upload(name, size=size, body=body)
-
-        await asyncio.gather(*(upload(name) for name in missing))
-        if not again:
-            for artefact, _ in files:
-                self._recorder.artefact(artefact)
-            self._passed("upload", time.monotonic() - started)
-
-    async def _with_log(self, outcome: Outcome) -> Report:
-        body, size, digest = self._recorder.finish()
-        name = f"artefacts/{digest}"
-        await asyncio.gather(
-            self._around.dispatch.upload(name, size=size, body=body),
-            self._recorder.flush(_FLUSH_SECONDS),
-        )
-        return Report(
-            outcome=outcome,
-            workplace=self._run.workplace,
-            artefacts=tuple(artefact for artefact, _ in self._run.files),
-            log=name,
-            retired=self._run.retired,
-            phases=tuple(self._phases),
-            remarks=(*self._remarks, *remarks_of(outcome, self._run.workplace)),
-            on_revision=self._on_revision,
-            last_sequence=self._recorder.last_sequence,
-        )
+            self._reporting.passed(name, time.monotonic() - started)

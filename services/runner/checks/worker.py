@@ -61,6 +61,15 @@ class Worker:
         return self._told_to_drain or self._asked_to_drain
 
     @property
+    def taking(self) -> bool:
+        """Whether it takes checks now: it does not drain, and the engine is not known to be away.
+
+        Who does not take a check it could not run leaves it queued, for others or for later; so
+        handing back what was taken just before cannot go round in circles.
+        """
+        return not self.draining and self._around.pool.presence.here
+
+    @property
     def checks(self) -> list[str]:
         """The checks it holds, `checks/{id}`."""
         return [check for check, _ in self._active]
@@ -98,11 +107,12 @@ class Worker:
         if self.draining:
             await asyncio.sleep(_DRAINING_SECONDS)
             return
+        await self._around.pool.presence.back()
         # No slot is occupied while waiting: one that was lent is needed back at any time.
         await self._slots.room()
         job = await self._jobs.next(timeout=_PULL_SECONDS)
-        if job is not None and self.draining:
-            await job.later(0)
+        if job is not None and not self.taking:
+            await job.later(0 if self.draining else _LATER_SECONDS)
         elif job is not None:
             task = asyncio.create_task(self._serve(job, self._slots.hold()))
             self._serving.add(task)
@@ -139,6 +149,9 @@ class Worker:
 
     async def _claim(self, job: Job) -> Assignment | None:
         claim_id = secrets.token_hex(16)
+        if not self.taking:  # it waited for a slot meanwhile
+            await job.later(_LATER_SECONDS)
+            return None
         for pause in (*_CLAIM_PAUSES, None):
             try:
                 return await self._around.dispatch.claim(job.check, claim_id=claim_id)
@@ -176,7 +189,7 @@ class Worker:
                 answers = await self._around.dispatch.heartbeat(
                     list(self._active),
                     free_slots=self._slots.free,
-                    draining=self.draining,
+                    draining=not self.taking,
                     environments=await self._readiness.digests(),
                 )
             except Exception as error:  # without heartbeats every lease would be lost

@@ -3,24 +3,31 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import requests
+import urllib3.exceptions
 from docker.errors import DockerException
 
 from services.errors import UnavailableError
+from services.runner.domain.engines import EngineAwayError
 
 _T = TypeVar("_T")
 
-
-async def call(work: Callable[[], _T]) -> _T:
-    """Runs a blocking call in a thread. Raises UnavailableError for what the engine does not do."""
-    return await _translated(asyncio.to_thread(work))
+_UNREACHABLE = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
 
 
-async def call_apart(work: Callable[[], _T]) -> _T:
-    """As `call`, for what may hang: nobody waits for its thread any more once it is given up."""
+async def call(work: Callable[[], _T], *, seconds: float | None = None) -> _T:
+    """Runs a blocking call in a thread of its own: one that hangs keeps nobody else waiting.
+
+    Args:
+        work: What is asked of the engine. Its thread goes on where the caller gives up.
+        seconds: How long to wait for it; None: as long as the connection allows.
+
+    Raises EngineAwayError if the engine cannot be reached or takes longer, UnavailableError for
+    what it does not do.
+    """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 
@@ -39,11 +46,12 @@ async def call_apart(work: Callable[[], _T]) -> _T:
             settle(future.set_exception, error)
 
     threading.Thread(target=run, name="engine", daemon=True).start()
-    return await _translated(future)
-
-
-async def _translated(work: Awaitable[_T]) -> _T:
     try:
-        return await work
+        async with asyncio.timeout(seconds):
+            return await future
+    except TimeoutError as error:
+        raise EngineAwayError(f"the Docker engine did not answer within {seconds} s") from error
+    except _UNREACHABLE as error:
+        raise EngineAwayError(f"the Docker engine does not answer: {error}") from error
     except (DockerException, requests.RequestException) as error:
         raise UnavailableError(f"the Docker engine failed: {error}") from error

@@ -27,6 +27,9 @@ RUNNER_LABEL: Final = "dev.ackrep.runner"
 INCARNATION_LABEL: Final = "dev.ackrep.incarnation"
 
 _CALL_SECONDS = 60
+_PROMPT_SECONDS = 10.0
+"""For what takes milliseconds and has to be done before a check can go on."""
+_PING_SECONDS = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +129,8 @@ class Engine:
         await call(
             lambda: self._client.update_container(
                 name, mem_limit=memory_bytes, memswap_limit=memory_bytes
-            )
+            ),
+            seconds=_PROMPT_SECONDS,
         )
 
     async def starved(self, name: str) -> bool:
@@ -139,7 +143,20 @@ class Engine:
                 return False
             return bool(state.get("OOMKilled")) and not state.get("Running")
 
-        return await call(inspect)
+        return await call(inspect, seconds=_PROMPT_SECONDS)
+
+    async def answers(self) -> bool:
+        """Whether the engine answers at all, within seconds."""
+
+        def ping() -> None:
+            url = f"{self._client.base_url}/_ping"
+            self._client.get(url, timeout=_PING_SECONDS).raise_for_status()
+
+        try:
+            await call(ping, seconds=_PING_SECONDS)
+        except UnavailableError:
+            return False
+        return True
 
     async def remove(self, name: str) -> None:
         """Kills and removes a container; one that is gone already counts as removed."""

@@ -19,7 +19,7 @@ from docker.errors import APIError, ImageNotFound
 
 from services.errors import DeadlineExceededError, EnvironmentUnavailableError, UnavailableError
 from services.runner.domain.images import Image
-from services.runner.engine.calls import call, call_apart
+from services.runner.engine.calls import call
 from services.runner.engine.transfers import Transfer
 
 Progress = Callable[[str, float | None], None]
@@ -236,7 +236,7 @@ class Images:
             return error
 
         try:
-            return await call_apart(follow)  # what was handed on before is heard before
+            return await call(follow)  # what was handed on before is heard before
         finally:
             given_up.set()
 

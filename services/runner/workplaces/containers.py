@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping
 
 from services.errors import UnavailableError
+from services.runner.domain.engines import EngineAwayError
 from services.runner.domain.environments import Definition
 from services.runner.domain.images import ENVIRONMENT_LABEL
 from services.runner.domain.workplaces import FRESH, uid_range, workplace_name
@@ -61,6 +62,8 @@ class ContainerBackend:
         self._images = ContainerImages(engine.images, registry=registry, seconds=pull_seconds)
         self._uids: set[int] = set()
         self._open: set[HarnessWorkplace] = set()
+        self._owed: set[str] = set()
+        """Containers that could not be removed while the engine was away."""
         self._strict = strict
         warnings = outdated(engine.components)
         if warnings and strict:
@@ -82,9 +85,16 @@ class ContainerBackend:
 
         Returns how many. The latter only once it has ended for so long: who lives still removes it.
         """
-        return await self._engine.remove_leftovers(
+        owed = list(self._owed)
+        for name in owed:
+            await self._engine.remove(name)
+            self._owed.discard(name)
+        return len(owed) + await self._engine.remove_leftovers(
             runner=self._runner, incarnation=self._incarnation, ended_seconds=ended_seconds
         )
+
+    async def answers(self) -> bool:
+        return await self._engine.answers()
 
     async def digest(self, definition: Definition) -> str:
         image = await self._images.current(definition)
@@ -166,6 +176,9 @@ class ContainerBackend:
                 await (await starting).close()
             await self._remove(name)
             raise
+        except EngineAwayError:
+            self._owed.add(name)  # it may have been made all the same
+            raise
         try:
             session = await HarnessSession.open(channel, config=config_of(definition, uids=uids))
             conformance = session.hello.conformance
@@ -199,7 +212,8 @@ class ContainerBackend:
         try:
             await self._engine.remove(name)
         except UnavailableError as error:
-            # The next incarnation sweeps it; a container without its stream ends by itself.
+            # A container without its stream ends by itself; what is left of it is swept.
+            self._owed.add(name)
             log.warning(f"cannot remove the container {name}: {error.message}")
 
     async def close(self) -> None:

@@ -6,12 +6,14 @@ import logging
 import time
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
+from services.runner.domain.engines import EngineAwayError
 from services.runner.domain.environments import Definition
 from services.runner.domain.pools import PoolPolicy, Stock, Trouble, to_start
 from services.runner.ports import Backend
 from services.runner.sessions.session import SessionBrokenError
 from services.runner.statuses import PlaceStatus
 from services.runner.workplaces.preparations import Environment
+from services.runner.workplaces.presence import Presence
 from services.runner.workplaces.shelf import Place, Shelf
 from services.runner.workplaces.tasks import Tasks
 
@@ -28,10 +30,15 @@ class Places:
         backend: Opens them.
         policy: Their bounds.
         tasks: Where they are started and closed.
+        presence: Of the backend's engine: nothing is started while it is away.
     """
 
-    def __init__(self, backend: Backend, *, policy: PoolPolicy, tasks: Tasks) -> None:
+    def __init__(
+        self, backend: Backend, *, policy: PoolPolicy, tasks: Tasks, presence: Presence
+    ) -> None:
         self.policy = policy
+        self.presence = presence
+        presence.when_back(self._forgive)
         self._backend = backend
         self._tasks = tasks
         self._shelves: dict[str, Shelf] = {}
@@ -86,7 +93,8 @@ class Places:
     def start(self, shelf: Shelf) -> "asyncio.Task[None]":
         """Starts a workplace.
 
-        The task fails only where the environment must not be used; else it is the shelf's trouble.
+        The task fails only where the environment must not be used; else it is the shelf's trouble,
+        or the engine is away.
         """
 
         async def start() -> None:
@@ -115,7 +123,12 @@ class Places:
             environment.fail(error)
             shelf.stumbled(error.message)
             raise
+        except EngineAwayError:
+            self.presence.lose()
+            return None
         except SessionBrokenError as error:
+            if not await self.presence.asked():
+                return None  # it went down with its engine
             reason = str(error)
         except UnavailableError as error:
             reason = error.message
@@ -131,16 +144,24 @@ class Places:
     def ahead(self, shelf: Shelf, *, in_use: bool) -> "list[asyncio.Task[None]]":
         """Starts what is to be there before anybody needs it.
 
-        Nothing while the environment is not ready or its workplaces do not come up.
+        Nothing while the environment is not ready, its workplaces do not come up, or the engine is
+        away.
         """
         environment = shelf.environment
         ready = environment.digest and environment.failure is None
-        if self.closed or not ready or shelf.trouble.pause(time.monotonic()):
+        held_back = not self.presence.here or shelf.trouble.pause(time.monotonic())
+        if self.closed or not ready or held_back:
             return []
         count = to_start(self.stock(shelf), shelf.warmth, self.policy, in_use=in_use)
         if shelf.trouble.failures:
             count = min(count, 0 if shelf.starting else 1)
         return [self.start(shelf) for _ in range(count)]
+
+    def _forgive(self) -> None:
+        """The engine is back: what did not come up before may have been its fault."""
+        for shelf in self.shelves:
+            shelf.trouble = Trouble()
+        self._changed.set()
 
     def make_room(self) -> bool:
         """Closes the longest idle workplace where there are as many as there may be.
@@ -163,13 +184,19 @@ class Places:
     # Ending
 
     def weed(self, shelf: Shelf) -> None:
-        """Closes what is idle and must not take a check: it has ended, or is out of date."""
+        """Closes what is idle and must not take a check: it has ended, or is out of date.
+
+        What ended before it ran a check is trouble; several that ended since the last look are one.
+        """
+        stumbled = ""
         for place in list(shelf.idle):
             if not (reason := shelf.unfit(place)):
                 continue
             if place.workplace.broken and not place.checks:
-                shelf.stumbled(f"{place.workplace.info.id} ended before it ran a check")
+                stumbled = f"{place.workplace.info.id} ended before it ran a check"
             self.take_away(place, reason)
+        if stumbled and self.presence.here:
+            shelf.stumbled(stumbled)
         if shelf.idle and time.monotonic() - shelf.trouble.until > STEADY_SECONDS:
             shelf.trouble = Trouble()
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 
 from services.errors import UnavailableError
+from services.runner.domain.engines import EngineAwayError
 from services.runner.domain.environments import Definition
 from services.runner.domain.pools import PoolPolicy, Trouble, full
 from services.runner.domain.workplaces import reason_to_retire
@@ -17,6 +18,8 @@ from services.runner.ports import Backend, Progress
 from services.runner.statuses import EnvironmentStatus, PlaceStatus
 from services.runner.workplaces.borrowed import Borrowed
 from services.runner.workplaces.places import Places
+from services.runner.workplaces.preparations import Environment
+from services.runner.workplaces.presence import Presence
 from services.runner.workplaces.shelf import Place, Shelf
 from services.runner.workplaces.tasks import Tasks
 from services.runner.workplaces.upkeep import Upkeep
@@ -29,11 +32,15 @@ _LOOK_SECONDS = 5.0
 class Pool:
     """The warm workplaces of one runner."""
 
-    def __init__(self, backend: Backend, *, policy: PoolPolicy) -> None:
+    def __init__(
+        self, backend: Backend, *, policy: PoolPolicy, presence: Presence | None = None
+    ) -> None:
         self._backend = backend
         self._policy = policy
         self._tasks = Tasks()
-        self._places = Places(backend, policy=policy, tasks=self._tasks)
+        self.presence = presence or Presence(backend.answers)
+        """Of the backend's engine."""
+        self._places = Places(backend, policy=policy, tasks=self._tasks, presence=self.presence)
         self._upkeep = Upkeep(self._places, backend=backend, tasks=self._tasks)
 
     # Environments
@@ -41,9 +48,10 @@ class Pool:
     async def prepare(self, definition: Definition, progress: Progress) -> str:
         """Makes an environment ready and returns its digest; at once where it is.
 
-        Raises EnvironmentUnavailableError or UnavailableError.
+        Raises EnvironmentUnavailableError or UnavailableError; EngineAwayError within seconds.
         """
-        return await self._places.of(definition).environment.prepare(progress)
+        environment = self._places.of(definition).environment
+        return await self.presence.while_here(self._prepared(environment, progress))
 
     def is_ready(self, definition: Definition) -> bool:
         """Whether `prepare` would return at once."""
@@ -67,10 +75,10 @@ class Pool:
     ) -> AsyncIterator[Borrowed]:
         """A warm workplace for one check; the caller tells the borrowed one how clean it was.
 
-        Raises EnvironmentUnavailableError or UnavailableError.
+        Raises EnvironmentUnavailableError or UnavailableError; EngineAwayError within seconds.
         """
         shelf = self._places.of(definition)
-        place = await self._take(shelf, progress)
+        place = await self.presence.while_here(self._take(shelf, progress))
         borrowed = Borrowed(place.workplace)
         self._places.ahead(shelf, in_use=True)
         try:
@@ -85,9 +93,9 @@ class Pool:
     async def warm(self, definition: Definition, progress: Progress) -> str:
         """Makes an environment ready with its warm workplaces, or one; returns its digest."""
         shelf = self._places.of(definition)
-        await shelf.environment.prepare(progress)
+        await self.prepare(definition, progress)
         if not shelf.idle and not shelf.busy:
-            shelf.shelve(await self._take(shelf, progress))
+            shelf.shelve(await self.presence.while_here(self._take(shelf, progress)))
         # Not ended with its caller, as below.
         await asyncio.gather(*map(asyncio.shield, self._places.ahead(shelf, in_use=False)))
         return shelf.environment.digest
@@ -100,7 +108,7 @@ class Pool:
         shelf.waiting += 1
         try:
             while True:
-                await shelf.environment.prepare(progress)
+                await self._prepared(shelf.environment, progress)
                 self._places.weed(shelf)
                 if (place := shelf.pop()) is not None:
                     shelf.lend(place)
@@ -109,12 +117,22 @@ class Pool:
         finally:
             shelf.waiting -= 1
 
+    async def _prepared(self, environment: Environment, progress: Progress) -> str:
+        self.presence.require()
+        try:
+            return await environment.prepare(progress)
+        except EngineAwayError:
+            self.presence.lose()
+            raise
+
     async def _one_more(self, shelf: Shelf, progress: Progress) -> None:
         """Starts a workplace, or waits until it makes sense to look again."""
         name = shelf.environment.definition.name
         now = time.monotonic()
         pause = shelf.trouble.pause(now)
         if pause > _PATIENCE_SECONDS and not shelf.busy and not shelf.starting:
+            if not await self.presence.asked():
+                self.presence.require()
             raise UnavailableError(f"{name}: {shelf.trouble.describe(now)}", environment=name)
         if pause:
             await self._places.changed(seconds=pause)
@@ -174,5 +192,6 @@ class Pool:
     async def close(self) -> None:
         """Closes every workplace."""
         self._places.close()
+        self.presence.close()
         await self._tasks.ended()
         await self._backend.close()

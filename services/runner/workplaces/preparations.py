@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from services.errors import Error
+from services.runner.domain.engines import EngineAwayError
 from services.runner.domain.environments import Definition
 from services.runner.ports import Backend, Progress
 from services.runner.statuses import EnvironmentStatus
@@ -111,6 +112,8 @@ class Environment:
         async def work() -> str:
             try:
                 self.digest = await self._backend.prepare(self.definition, tell)
+            except EngineAwayError:
+                raise  # it says nothing of the environment: once the engine is back, it is tried
             except Error as error:
                 self.fail(error)
                 raise

@@ -150,6 +150,9 @@ class ProcessBackend:
         self._uids: set[int] = set()
         self._open: set[HarnessWorkplace] = set()
 
+    async def answers(self) -> bool:
+        return True  # there is no engine that could be away
+
     async def sweep(self) -> int:
         """Removes what killed runners left in the temporary folder; returns how much."""
         return await asyncio.to_thread(remove_stale)

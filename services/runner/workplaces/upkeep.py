@@ -7,8 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from services.errors import Error
+from services.runner.domain.engines import EngineAwayError
 from services.runner.ports import Backend
 from services.runner.workplaces.places import Places
+from services.runner.workplaces.preparations import Environment
 from services.runner.workplaces.shelf import Shelf
 from services.runner.workplaces.tasks import Tasks
 
@@ -34,6 +36,7 @@ class Upkeep:
         self._tasks = tasks
         self._slow: dict[str, asyncio.Task[None]] = {}
         self._swept = time.monotonic()  # when it starts, the runner has just done it
+        places.presence.when_back(self._sweep_soon)
 
     async def run(self) -> None:
         """Goes on for ever."""
@@ -42,10 +45,14 @@ class Upkeep:
             await self.once()
 
     async def once(self) -> None:
-        """Looks after everything. Never raises."""
+        """Looks after everything. Never raises. Nothing is done while the engine is away."""
+        if not self._places.presence.here:
+            return
         for shelf in self._places.shelves:
             try:
                 await self._look_after(shelf)
+            except EngineAwayError:
+                self._places.presence.lose()
             except Error as error:
                 log.warning(f"upkeep of {shelf.environment.definition.name}: {error.message}")
             except Exception:
@@ -64,8 +71,18 @@ class Upkeep:
         self._places.weed(shelf)
         self._places.close_idle(shelf)
         if shelf.warmth.minimum and environment.can_be_tried:
-            self._tasks.start(environment.prepare(_silent))
+            self._tasks.start(self._prepare(environment))
         self._places.ahead(shelf, in_use=bool(shelf.busy))
+
+    async def _prepare(self, environment: Environment) -> None:
+        try:
+            await environment.prepare(_silent)
+        except EngineAwayError:
+            self._places.presence.lose()
+
+    def _sweep_soon(self) -> None:
+        """What could not be removed while the engine was away goes with the next look."""
+        self._swept = -SWEEP_SECONDS
 
     async def _sweep(self) -> None:
         if removed := await self._backend.sweep():
