@@ -22,6 +22,8 @@ from services.rpc import remote_errors
 _TIMEOUT = latest.TIMEOUT
 _SHOWN = 200
 """Points of one page."""
+_FEWEST = 2
+"""Fewer points than this are no course of anything."""
 _SECTION = 120
 """Points of the section on an entity's page."""
 
@@ -112,7 +114,7 @@ async def _looked_back(upstream: Upstream, entity: str, *, size: int, token: str
 def drawings(
     points: Sequence[history_pb2.HistoryPoint], scores: Mapping[str, float]
 ) -> list[charts.Chart]:
-    """Draws what points (newest first) and scores (by check) say; those that say nothing, not."""
+    """Draws what points (newest first) and scores (by check) say, where there is a course."""
     oldest_first = list(reversed(points))
     found = [
         charts.errors([_at(one, one.error) for one in oldest_first if one.HasField("error")]),
@@ -127,7 +129,7 @@ def drawings(
             ]
         ),
     ]
-    return [one for one in found if one is not None]
+    return [one for one in found if one is not None and len(one.marks) >= _FEWEST]
 
 
 def _at(point: history_pb2.HistoryPoint, value: float) -> charts.Point:
