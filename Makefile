@@ -50,9 +50,10 @@ browser: $(DEVELOPMENT) ## Run the browser tests in Chromium
 screenshots: $(DEVELOPMENT) ## Photograph every page of the demo into build/screenshots (ADDRESS= of a running system, ONLY=names)
 	@PYTHONPATH=protos $(BIN)/python -m tests.browser.screenshots $(if $(ADDRESS),--address $(ADDRESS)) $(if $(ONLY),--only '$(ONLY)')
 
-chaos: $(DEVELOPMENT) ## Kill, stop and empty everything while CHECKS=500 checks run (SEED=, DATABASE=postgres, DOCKER=1)
+chaos: $(DEVELOPMENT) ## Kill, stop and empty everything while CHECKS=500 checks run (SEED=, DATABASE=postgres, DOCKER=1, ENGINE=1)
 	@PYTHONPATH=protos $(BIN)/python -m tests.chaos --checks $(or $(CHECKS),500) \
-	  --database $(or $(DATABASE),sqlite) $(if $(SEED),--seed $(SEED)) $(if $(DOCKER),--docker)
+	  --database $(or $(DATABASE),sqlite) $(if $(SEED),--seed $(SEED)) $(if $(DOCKER),--docker) \
+	  $(if $(ENGINE),--engine) $(if $(KEEP),--keep $(KEEP))
 
 check: $(DEVELOPMENT) stubs-current breaking ## Lint, types, import rules, protos: everything that runs nothing
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ from services.runner.memory import (
 )
 from services.runner.ports import ClosureFolder, Registration
 from services.runner.workplaces.pool import Pool
+from services.runner.workplaces.presence import DOUBT_SECONDS, Presence
 
 MODEL = {
     "metadata.yml": b"key: MODEL\n",
@@ -90,7 +91,11 @@ def definition(folder: Path, name: str = "demo_environment") -> Definition:
 
 
 def assignment(
-    check: str = "checks/1", *, environment: str = "demo_environment", attempt: int = 1
+    check: str = "checks/1",
+    *,
+    environment: str = "demo_environment",
+    attempt: int = 1,
+    seconds: float = 5,
 ) -> Assignment:
     """A lease of a check of the entity MODEL."""
     revision = f"revisions/{folder_of_trees({'models': MODEL, 'others': OTHER})}"
@@ -107,7 +112,7 @@ def assignment(
         entity="entities/MODEL",
         revision=revision,
         environment=f"environments/{environment}",
-        limits=CheckLimits(wall_seconds=5),
+        limits=CheckLimits(wall_seconds=seconds),
         seed=7,
         message=message.SerializeToString(),
     )
@@ -151,7 +156,9 @@ class SmallRunner:
 
 
 @contextlib.asynccontextmanager
-async def small_runner(folder: Path, *, slots: int = 1) -> AsyncIterator[SmallRunner]:
+async def small_runner(
+    folder: Path, *, slots: int = 1, doubt_seconds: float = DOUBT_SECONDS
+) -> AsyncIterator[SmallRunner]:
     """Runs a worker over memory while the block runs."""
     write_definition(folder / "environments")
     backend, dispatch, jobs, events = (
@@ -160,7 +167,8 @@ async def small_runner(folder: Path, *, slots: int = 1) -> AsyncIterator[SmallRu
         MemoryJobs(),
         MemoryEvents(),
     )
-    pool = Pool(backend, policy=PoolPolicy(slots=slots))
+    presence = Presence(backend.answers, doubt_seconds=doubt_seconds)
+    pool = Pool(backend, policy=PoolPolicy(slots=slots), presence=presence)
     catalog = repository()
     capacity = Slots(slots, waiting=2)
     worker = Worker(

@@ -97,6 +97,8 @@ class MemoryBackend:
         """What `prepare` raises."""
         self.away = False
         """Whether its engine cannot be reached."""
+        self.answering = True
+        """Whether its engine says that it is there."""
         self.moving = asyncio.Event()
         """Workplaces wait for it, to come up and to run: a stopped engine lets nothing through."""
         self.moving.set()
@@ -146,7 +148,7 @@ class MemoryBackend:
 
     async def answers(self) -> bool:
         self.asked += 1
-        return not self.away and self.moving.is_set()
+        return self.answering and not self.away and self.moving.is_set()
 
     def _reach(self) -> None:
         if self.away:
@@ -194,6 +196,10 @@ class MemoryDispatch:
         self.environments: dict[str, str] = {}
         """What the last heartbeat said is ready."""
         self.unknown_runner = False
+        self.resting = False
+        """Whether the last heartbeat said that no checks are taken."""
+        self.refusals = 0
+        """How many of the next checks that are handed back find nobody."""
         self.drain = False
         self.down = 0
         """How many of the next calls find nobody."""
@@ -228,6 +234,7 @@ class MemoryDispatch:
         environments: Mapping[str, str],
     ) -> Answers:
         self._reach()
+        self.resting = draining
         self.environments = dict(environments)
         self.heartbeats.append(list(attempts))
         return Answers(
@@ -264,6 +271,9 @@ class MemoryDispatch:
 
     async def release(self, assignment: Assignment, *, reason: str) -> None:
         self._reach()
+        if self.refusals > 0:
+            self.refusals -= 1
+            raise UnavailableError("the scheduler is down")
         self.released[assignment.check] = reason
 
     async def report(self, check: str) -> Report:

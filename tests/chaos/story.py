@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,6 +26,8 @@ _BACKLOG = 30
 _BACKLOG_SECONDS = 180.0
 _END_SECONDS = 180.0
 """How long the last checks may take once everything is back."""
+_NAMES = re.compile(r"\w*[0-9]\w*")
+"""Names and numbers in reasons: without them, equal ones are counted together."""
 _MOST_HANDLES = 400
 _MOST_BYTES = 600 * 1024**2
 
@@ -38,6 +41,12 @@ class Report:
     verdicts: Counter[str]
     attempts: int
     failed_attempts: int
+    """Those that count; what was handed back is none of them."""
+    handed_back: int
+    reasons: Counter[str]
+    """Of all attempts that ended without a verdict, without names and numbers."""
+    given_up: list[str]
+    """Checks that ended as infrastructure errors, with the reason of each attempt."""
     longest_seconds: float
     """Of all attempts, whatever was away meanwhile."""
     disturbances: Counter[str]
@@ -53,10 +62,13 @@ class Report:
     def __str__(self) -> str:
         verdicts = ", ".join(f"{n} {name.lower()}" for name, n in self.verdicts.most_common())
         felt = ", ".join(f"{n} {name}" for name, n in self.disturbances.most_common())
+        ended = f"{self.failed_attempts} failed, {self.handed_back} were handed back"
         lines = [
             f"chaos seed {self.plan.seed}: {self.seconds:.0f} s",
             f"  checks        {sum(self.verdicts.values())}: {verdicts}",
-            f"  attempts      {self.attempts}, of which {self.failed_attempts} failed",
+            f"  attempts      {self.attempts}: {ended}",
+            *(f"    {count:9} {reason}" for reason, count in self.reasons.most_common()),
+            *(f"  given up      {line}" for line in self.given_up),
             f"  longest       {self.longest_seconds:.1f} s, whatever was away meanwhile",
             f"  disturbances  {sum(self.disturbances.values())}: {felt}"
             + (f"; {self.unseen} not at their moment" if self.unseen else ""),
@@ -151,6 +163,8 @@ async def _story(
     if size.handles > _MOST_HANDLES or size.resident_bytes > _MOST_BYTES:
         lines.append(f"the scheduler grew to {size}")
     rows = [row for attempts in found.attempts.values() for row in attempts]
+    reasons = [row["reason"] for row in rows if row["reason"] is not None]
+    failures = sum(check["failures"] for check in found.checks)
     return Report(
         plan=plan,
         seconds=time.monotonic() - started,
@@ -160,7 +174,15 @@ async def _story(
         ),
         attempts=len(rows),
         longest_seconds=max(((row["end_time"] or 0) - row["claim_time"]) / 1e6 for row in rows),
-        failed_attempts=sum(row["reason"] is not None for row in rows),
+        failed_attempts=failures,
+        handed_back=len(reasons) - failures,
+        reasons=Counter(_NAMES.sub("…", reason)[:120] for reason in reasons),
+        given_up=[
+            f"{check['entity']}: "
+            + "; ".join(row["reason"] or "" for row in found.attempts[check["id"]])
+            for check in found.checks
+            if check["verdict"] == Verdict.INFRASTRUCTURE_ERROR
+        ],
         disturbances=Counter(felt.disturbance.action.value for felt in disturber.felt),
         unseen=sum(
             felt.disturbance.action is Action.KILL_AT and not felt.seen for felt in disturber.felt

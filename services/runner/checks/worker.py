@@ -110,6 +110,8 @@ class Worker:
         await self._around.pool.presence.back()
         # No slot is occupied while waiting: one that was lent is needed back at any time.
         await self._slots.room()
+        if not self.taking:  # what had the slot may have ended for want of the engine
+            return
         job = await self._jobs.next(timeout=_PULL_SECONDS)
         if job is not None and not self.taking:
             await job.later(0 if self.draining else _LATER_SECONDS)
