@@ -99,10 +99,10 @@ class RunnerApp:
             raise NotFoundError(f"this is {own}, not {name}", runner=own)
         return RunnerStatus(
             registration=self._worker.registration,
-            backend_reason=self._backend.reason,
+            backend_reason=self._pool.presence.complaint or self._backend.reason,
             engine_version=self._backend.engine_version,
             checks=self._worker.checks,
-            draining=self._worker.draining,
+            draining=not self._worker.taking,
             workplaces=self._pool.statuses(),
             audits=self._audit.done if self._audit else 0,
             differences=tuple(reversed(self._audit.differences)) if self._audit else (),

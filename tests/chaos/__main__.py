@@ -36,6 +36,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--engine", action="store_true", help="in containers of an own engine, which is killed too"
     )
+    parser.add_argument(
+        "--engine-seconds", type=float, default=0.0, help="it is away for at least so long"
+    )
     parser.add_argument("--keep", type=Path, help="folder for state and logs, kept afterwards")
     return parser.parse_args()
 
@@ -50,6 +53,7 @@ def main() -> None:
         disturbances=options.disturbances or max(10, options.checks // 10),
         docker=options.docker or options.engine,
         engine=options.engine,
+        engine_seconds=options.engine_seconds,
     )
     print(chaos, flush=True)
     with contextlib.ExitStack() as stack:

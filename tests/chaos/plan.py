@@ -101,6 +101,7 @@ class _Draw:
     random: random.Random
     lease_seconds: float
     engine: bool = False
+    engine_seconds: float = 0.0
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(10_000)))
 
     def disturbances(self, count: int, *, docker: bool) -> list[Disturbance]:
@@ -123,10 +124,10 @@ class _Draw:
         if docker:
             others += [Disturbance(Action.KILL_CONTAINER, runner) for runner in RUNNERS]
         if self.engine:
-            chosen.append(Disturbance(Action.STOP, ENGINE, self.lease_seconds + 2))
-            chosen.append(Disturbance(Action.KILL, ENGINE, self._away()))
+            chosen.append(self._to_engine(Action.STOP, self.lease_seconds + 2))
+            chosen.append(self._to_engine(Action.KILL, self._away()))
             others += [
-                Disturbance(Action.KILL_AT, ENGINE, self._away(), moment)
+                self._to_engine(Action.KILL_AT, self._away(), moment)
                 for moment in (Moment.PREPARING, Moment.RUNNING, Moment.ARTEFACT)
             ]
         self.random.shuffle(others)
@@ -162,14 +163,18 @@ class _Draw:
     def _of_engine(self) -> Disturbance:
         match self.random.choice([Action.KILL, Action.KILL_AT, Action.STOP]):
             case Action.STOP:
-                return Disturbance(
-                    Action.STOP, ENGINE, self.lease_seconds + self.random.uniform(-3, 3)
-                )
+                seconds = self.lease_seconds + self.random.uniform(-3, 3)
+                return self._to_engine(Action.STOP, seconds)
             case Action.KILL_AT:
                 moment = self.random.choice([Moment.PREPARING, Moment.RUNNING, Moment.ARTEFACT])
-                return Disturbance(Action.KILL_AT, ENGINE, self._away(), moment)
+                return self._to_engine(Action.KILL_AT, self._away(), moment)
             case action:
-                return Disturbance(action, ENGINE, self._away())
+                return self._to_engine(action, self._away())
+
+    def _to_engine(
+        self, action: Action, seconds: float, moment: Moment | None = None
+    ) -> Disturbance:
+        return Disturbance(action, ENGINE, max(seconds, self.engine_seconds), moment)
 
     def batch(self, size: int) -> Batch:
         """Checks of entities that nothing else checks."""
@@ -191,9 +196,13 @@ def draw(
     wall_seconds: float = 8.0,
     docker: bool = False,
     engine: bool = False,
+    engine_seconds: float = 0.0,
 ) -> Plan:
-    """Draws a plan: the same arguments, the same plan."""
-    drawing = _Draw(random.Random(seed), lease_seconds, engine)  # noqa: S311  # to be replayed
+    """Draws a plan: the same arguments, the same plan.
+
+    `engine_seconds`: the engine is away for at least so long, each time.
+    """
+    drawing = _Draw(random.Random(seed), lease_seconds, engine, engine_seconds)  # noqa: S311  # to be replayed
     steps = drawing.disturbances(disturbances, docker=docker)
     sizes = [checks // len(steps) + (place < checks % len(steps)) for place in range(len(steps))]
     return Plan(

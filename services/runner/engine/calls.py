@@ -15,7 +15,12 @@ from services.runner.domain.engines import EngineAwayError
 
 _T = TypeVar("_T")
 
-_UNREACHABLE = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
+_UNREACHABLE = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,  # it broke off in the middle of an answer
+    urllib3.exceptions.HTTPError,
+)
 
 
 async def call(work: Callable[[], _T], *, seconds: float | None = None) -> _T:

@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 DOUBT_SECONDS: Final = 4.0
 """Who waits longer than that for the engine asks whether it is still there."""
 _FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 2.0
 
 
 class Presence:
@@ -47,6 +47,11 @@ class Presence:
     def here(self) -> bool:
         """Whether nothing is known against it."""
         return self._back.is_set()
+
+    @property
+    def complaint(self) -> str:
+        """What is known against it, for people; empty while it is here."""
+        return "" if self.here else str(_away())
 
     def require(self) -> None:
         """Raises EngineAwayError while it is away."""
