@@ -197,6 +197,7 @@ class Places:
             self.take_away(place, reason)
         if stumbled and self.presence.here:
             shelf.stumbled(stumbled)
+            self._tasks.start(self.presence.asked())  # all at once: its engine may have gone
         if shelf.idle and time.monotonic() - shelf.trouble.until > STEADY_SECONDS:
             shelf.trouble = Trouble()
 

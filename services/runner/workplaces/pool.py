@@ -161,6 +161,9 @@ class Pool:
             digest=shelf.environment.digest,
         )
         borrowed.retired = reason
+        if place.workplace.broken and not self._places.closed:
+            # Its engine may have gone: better known now than by the next checks that are taken.
+            self._tasks.start(self.presence.asked())
         if not broken:
             shelf.trouble = Trouble()
         if reason:

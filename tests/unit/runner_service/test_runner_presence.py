@@ -1,16 +1,18 @@
 """An engine that is away, or hangs: checks go back to the queue, and none are taken meanwhile."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from services.errors import EnvironmentUnavailableError, UnavailableError
+from services.plans import Plan
 from services.runner.domain.engines import EngineAwayError
 from services.runner.domain.pools import PoolPolicy
 from services.runner.memory import MemoryBackend
-from services.runner.sessions.outcome import Verdict
-from services.runner.sessions.session import SessionBrokenError
+from services.runner.sessions.outcome import Event, Verdict
+from services.runner.sessions.session import SessionBrokenError, Tree
 from services.runner.workplaces.pool import Pool
 from services.runner.workplaces.presence import Presence
 from tests.runner_builders import assignment, definition, small_runner, until
@@ -39,6 +41,11 @@ async def _fails() -> None:
 
 def quiet(message: str, fraction: float | None) -> None:
     """Nobody listens."""
+
+
+def silent(plan: Plan, trees: Sequence[Tree]) -> Sequence[Event]:
+    """A check whose stream ends without a result."""
+    return []
 
 
 # The engine itself
@@ -236,6 +243,21 @@ async def test_a_check_without_an_engine_goes_back_to_the_queue(tmp_path: Path) 
         runner.add(assignment(attempt=2))
         await runner.dispatch.report("checks/1")
         await until(lambda: not runner.dispatch.resting)
+
+
+async def test_a_broken_workplace_makes_the_engine_asked(tmp_path: Path) -> None:
+    """A check that breaks down with its engine counts; the next one is not taken any more."""
+    async with small_runner(tmp_path) as runner:
+        await runner.pool.warm(definition(tmp_path / "environments"), quiet)
+        runner.backend.script = silent
+        runner.backend.answering = False
+        runner.add(assignment())
+        report = await runner.dispatch.report("checks/1")
+        assert Verdict.INFRASTRUCTURE_ERROR == report.outcome.verdict
+        await until(lambda: not runner.worker.taking)
+        assert {} == runner.dispatch.released
+        runner.backend.answering = True
+        await until(lambda: runner.worker.taking)
 
 
 async def test_a_check_whose_engine_hangs_goes_back_to_the_queue(tmp_path: Path) -> None:
