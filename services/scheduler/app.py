@@ -86,9 +86,7 @@ class Scheduler:
         )
         [wanted] = await self._store.checks.with_results([wanted])
         if not wanted.finished:  # what need not run needs no place either
-            [wanted] = await self._placing.quarantined(
-                [await self._placing.single(wanted, requester=requester, priority=priority)]
-            )
+            wanted = await self._placing.single(wanted, requester=requester, priority=priority)
         check, created = await self._store.checks.create(wanted, request_id=request_id)
         if created:
             if not check.finished:
@@ -134,9 +132,7 @@ class Scheduler:
         )
         coming = [check for check in checks if not check.finished]
         if coming:
-            coming = await self._placing.quarantined(
-                await self._placing.of_run(coming, requester=requester, priority=priority)
-            )
+            coming = await self._placing.of_run(coming, requester=requester, priority=priority)
         checks = [*coming, *(check for check in checks if check.finished)]
         summary, created = await self._store.runs.create(run, checks, request_id=request_id)
         if created:

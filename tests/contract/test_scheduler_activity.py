@@ -75,7 +75,7 @@ async def test_a_watcher_is_told(kept: Kept) -> None:
     watch = WatchActivity(changes=kept.changes, bells=bells, clock=lambda: NOW)
     async with contextlib.aclosing(watch.follow()) as activities:
         assert Activity(
-            change=await kept.number(check), read_time=NOW, entities=["AAAAA"]
+            change=await kept.number(check), read_time=NOW, entities=["AAAAA"], finished=[]
         ) == await anext(activities)
         coming = asyncio.ensure_future(anext(activities))
         await asyncio.sleep(0)

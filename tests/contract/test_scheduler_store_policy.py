@@ -1,12 +1,12 @@
 """What every store promises of the order of the queue and its pauses, whatever it is made of."""
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from services.scheduler.domain.check import Verdict
+from services.scheduler.domain.check import Check, Verdict
 from services.scheduler.domain.queue import Pause, QueueLine, Standing
 from services.scheduler.ports.store import Store
 from tests.scheduler_stores import (
@@ -42,7 +42,7 @@ async def test_within_a_priority_the_lowest_rank_goes_first(store: Store) -> Non
 
 async def test_where_a_newcomer_joins(store: Store) -> None:
     """The lowest waiting rank is the virtual time; own checks say where the own flow ends."""
-    assert Standing() == await store.policy.standing(pool="default", requester="me")
+    assert Standing() == await _standing(store, requester="me")
     for number, (requester, run, rank) in enumerate(
         [("me", "", 7.0), ("me", "", 9.0), ("me", "r1", 8.0), ("you", "r2", 6.0), ("me", "", 1.0)]
     ):
@@ -55,10 +55,34 @@ async def test_where_a_newcomer_joins(store: Store) -> None:
             pool="other" if number == 4 else "default",
         )
         await store.checks.create(check)
-    found = await store.policy.standing(pool="default", requester="me")
+    found = await _standing(store, requester="me")
     assert Standing(virtual_time=6.0, behind=13.0, flows=2, singles=2, waiting=4) == found
-    stranger = await store.policy.standing(pool="default", requester="")
+    stranger = await _standing(store, requester="")
     assert Standing(virtual_time=6.0, waiting=4) == stranger
+
+
+async def _standing(store: Store, *, requester: str) -> Standing:
+    joining = await store.policy.joining(
+        pool="default", requester=requester, entities=(), digests=()
+    )
+    assert ({}, {}) == (joining.run_times, joining.killers)
+    return joining.standing
+
+
+async def test_all_that_places_newcomers_comes_at_once(store: Store) -> None:
+    """Where they join, how long such checks took, and which inputs kill runners."""
+    await store.checks.create(dataclasses.replace(a_check("AAAAA"), rank=3.0))
+    await finished_after(store, "BBBBB", seconds=2.0, verdict=Verdict.SUCCESS)
+    killer = await given_up(store, "CCCCC", reported=False)
+    found = await store.policy.joining(
+        pool="default",
+        requester="",
+        entities=["BBBBB", "DDDDD"],
+        digests=[killer.inputs_digest, "others"],
+    )
+    assert (3.0, 1) == (found.standing.virtual_time, found.standing.waiting)
+    assert {"BBBBB": [2.0]} == found.run_times
+    assert [(killer.inputs_digest, killer.id)] == [(d, c.id) for d, c in found.killers.items()]
 
 
 async def test_run_times_are_those_of_checks_that_ended_by_themselves(store: Store) -> None:
@@ -134,11 +158,16 @@ async def test_inputs_that_kill_runners(store: Store) -> None:
     asked = {"inputs of AAAAA", "inputs of BBBBB"}
     many = asked | {f"inputs {number}" for number in range(1000)}
     for digests in (asked, many):
-        found = await store.dead_letters.killers(digests)
+        found = await _killers(store, digests)
         assert {"inputs of AAAAA": killer.id} == {key: check.id for key, check in found.items()}
-    assert {} == await store.dead_letters.killers({"inputs of BBBBB"})
+    assert {} == await _killers(store, {"inputs of BBBBB"})
     await store.dead_letters.replayed(killer.id, by=killer.id)
-    assert {} == await store.dead_letters.killers(asked)
+    assert {} == await _killers(store, asked)
+
+
+async def _killers(store: Store, digests: set[str]) -> Mapping[str, Check]:
+    joining = await store.policy.joining(pool="default", requester="", entities=(), digests=digests)
+    return joining.killers
 
 
 async def test_what_starts_next(store: Store) -> None:

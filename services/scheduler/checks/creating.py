@@ -18,6 +18,8 @@ from services.scheduler.queue.bells import Bells
 _CLOSURES_AT_ONCE = 16
 """Requests that creating a run has open at the catalog."""
 _RUNTIME_KEPT = timedelta(seconds=5)
+_REPORTS_KEPT = timedelta(seconds=1)
+"""How late it is noticed what a runner said to another scheduler process."""
 _REPORT_WITHIN = timedelta(seconds=2)
 """How long after its registration a runner is waited for to say what it has."""
 _WHOLE_DIGEST = 64
@@ -34,6 +36,16 @@ class _Prospect:
     """What all runners inject; empty where they do not agree."""
     newest_runtime: str
     """What the runner injects that was heard of last, however long ago."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Said:
+    """What the runners of a pool said when they were asked for last."""
+
+    rings: int
+    """How often the bell of the runners had rung."""
+    time: datetime
+    reports: list[RunnerReport]
 
 
 class Creating:
@@ -62,6 +74,8 @@ class Creating:
         self._pool = pool
         self._runner_memory = runner_memory
         self._newest: tuple[datetime, str] | None = None
+        self._said: dict[str, _Said] = {}
+        """By pool."""
 
     async def check(self, *, entity: str, revision: str, environment: str, force: bool) -> Check:
         """A check of one entity (key).
@@ -208,12 +222,16 @@ class Creating:
         while True:
             rings = self._bells.runners.rings
             now = self._clock()
+            said = self._said.get(pool)
+            if said is not None and said.rings == rings and abs(now - said.time) < _REPORTS_KEPT:
+                return said.reports
             reports = await self._store.environments.reports(
                 pool=pool, since=now - self._runner_memory
             )
             coming = [report.heard for report in reports if report.environments is None]
             left = max((heard - now for heard in coming), default=-_REPORT_WITHIN) + _REPORT_WITHIN
             if left <= timedelta(0):
+                self._said[pool] = _Said(rings=rings, time=now, reports=reports)
                 return reports
             await self._bells.runners.wait(since=rings, timeout=left.total_seconds())
 

@@ -23,8 +23,11 @@ _POLL = 1.0
 """Seconds after which a watcher looks into the store though no bell rang."""
 _LAST_EVENTS = 0.5
 """Seconds that the last events of a finished check get to arrive before the log is read."""
-_TOGETHER = 0.01
-"""Seconds in which changes of a run are gathered, so that many cost few queries."""
+_TOGETHER = 0.03
+"""Seconds in which changes of a run are gathered, so that many cost few queries and messages.
+
+The first after a silence is sent at once.
+"""
 _CHANGES = 200
 """Changes of a run that are read at a time."""
 
@@ -88,7 +91,7 @@ class Watch:
         Args:
             check_id: Which one.
             position: Where to go on.
-            bell: Rings when the check changes.
+            bell: Rings when the check is finished.
             rings: How often it had rung when the check was last seen unfinished.
         """
         async with self._broker.events(check_id) as reader:
@@ -188,9 +191,9 @@ class Watch:
                 yield check, summary
                 after = check.change
             was_finished = summary.finished
-            if not changed and not was_finished:
-                await self._bells.changes.wait(since=rings, timeout=_POLL)
+            if not was_finished and len(changed) < _CHANGES:
                 await asyncio.sleep(_TOGETHER)
+                await self._bells.changes.wait(since=rings, timeout=_POLL)
 
 
 async def _as_of(

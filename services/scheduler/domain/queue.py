@@ -1,8 +1,10 @@
 """The queue as it stands, and what holds it up."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from services.scheduler.domain.check import Check
 
 MOST_INTERACTIVE = 20
 """Single checks of one requester beyond so many are bulk: nobody looks at each of them."""
@@ -25,6 +27,18 @@ class Standing:
     """Waiting single checks of the requester."""
     waiting: int = 0
     """Waiting checks of all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joining:
+    """All that places newcomers in the queue."""
+
+    standing: Standing
+    """Where they join it."""
+    run_times: Mapping[str, Sequence[float]]
+    """By entity, the seconds of as many of its latest checks as their order follows from."""
+    killers: Mapping[str, Check]
+    """By inputs digest, the newest dead letter whose every attempt lost its runner."""
 
 
 @dataclass(frozen=True, kw_only=True)

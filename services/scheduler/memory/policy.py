@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Iterable
 
 from services.scheduler.domain.check import Check, State, Verdict
-from services.scheduler.domain.queue import Pause, QueueLine, Standing
+from services.scheduler.domain.ordering import HISTORY
+from services.scheduler.domain.queue import Joining, Pause, QueueLine, Standing
 
 
 class MemoryPolicy:
@@ -11,17 +12,32 @@ class MemoryPolicy:
 
     Args:
         checks: Gives all checks.
+        dead_letters: Those that were given up.
         published: Holds the ids of those that were handed to the broker.
     """
 
     def __init__(
-        self, checks: Callable[[], Iterable[Check]], *, published: Collection[str]
+        self,
+        checks: Callable[[], Iterable[Check]],
+        *,
+        dead_letters: "MemoryDeadLetters",
+        published: Collection[str],
     ) -> None:
         self._checks = checks
+        self._dead_letters = dead_letters
         self._published = published
         self._pauses: dict[tuple[str, str], Pause] = {}
 
-    async def standing(self, *, pool: str, requester: str) -> Standing:
+    async def joining(
+        self, *, pool: str, requester: str, entities: Collection[str], digests: Collection[str]
+    ) -> Joining:
+        return Joining(
+            standing=self._standing(pool=pool, requester=requester),
+            run_times=await self.run_times(entities, limit=HISTORY),
+            killers=self._dead_letters.killers(digests),
+        )
+
+    def _standing(self, *, pool: str, requester: str) -> Standing:
         waiting = [c for c in self._checks() if c.state is State.QUEUED and c.pool == pool]
         own = [check for check in waiting if check.requester == requester]
         singles = [check for check in own if not check.run]
@@ -100,7 +116,7 @@ class MemoryDeadLetters:
     async def replayed(self, check_id: str, *, by: str) -> None:
         self._replayed.setdefault(check_id, by)
 
-    async def killers(self, digests: Collection[str]) -> dict[str, Check]:
+    def killers(self, digests: Collection[str]) -> dict[str, Check]:
         found: dict[str, Check] = {}
         for check in self._open():
             lost = check.failed_attempts and not any(p.reported for p in check.failed_attempts)

@@ -87,13 +87,14 @@ class _State:
 def memory_store(*, announce: Announce) -> Store:
     """Makes an empty store."""
     state = _State(announce)
+    dead_letters = MemoryDeadLetters(state.checks.values)
     return Store(
         checks=_Checks(state),
         verdicts=_Verdicts(state),
         runs=_Runs(state),
         queue=_Queue(state),
-        dead_letters=MemoryDeadLetters(state.checks.values),
-        policy=MemoryPolicy(state.checks.values, published=state.jobs),
+        dead_letters=dead_letters,
+        policy=MemoryPolicy(state.checks.values, dead_letters=dead_letters, published=state.jobs),
         outbox=MemoryOutbox(state.outbox),
         runners=MemoryRunners(state.runners, checks=state.checks),
         registry=MemoryRegistry(

@@ -19,6 +19,7 @@ _AT_ONCE = 16
 """Deliveries on their way at once."""
 _BACKSTOP = 1.0
 """Seconds after which it is looked though no bell rang: another process may have left something."""
+_KEPT = timedelta(seconds=_BACKSTOP)
 _MARGIN = timedelta(seconds=5)
 """So much longer than an attempt a delivery is held: one whose sender was killed is due then."""
 _SHORTEST = 0.02
@@ -29,7 +30,8 @@ class Deliveries:
     """Delivers what transactions left, at least once each.
 
     A webhook gets one delivery at a time, in order, so that a slow receiver holds up nobody else.
-    What fails makes room for the next one of that webhook.
+    What fails makes room for the next one of that webhook. Where there are no webhooks, checks
+    that finish cause no look: one that another process adds is noticed within a second.
 
     Args:
         webhooks: Where they are kept.
@@ -63,6 +65,8 @@ class Deliveries:
         self._chance = chance
         self._sending: dict[str, asyncio.Task[None]] = {}
         """By webhook."""
+        self._known: tuple[int, datetime, bool] | None = None
+        """Whether there are webhooks: how often `due` had rung, and the time, when it was asked."""
 
     async def run(self) -> None:
         """Delivers for ever; survives the store's errors."""
@@ -70,19 +74,30 @@ class Deliveries:
             while True:
                 rings = self._due.rings, self._changes.rings
                 try:
-                    started = await self._start()
-                    wait = 0.0 if started else max(_SHORTEST, await self._until_next())
+                    if not await self._anyone(rings[0]):
+                        await self._due.wait(since=rings[0], timeout=_BACKSTOP)
+                        continue
+                    wait = await self._until_next()
+                    if not wait:
+                        wait = 0.0 if await self._start() else _SHORTEST
                 except Exception:
                     log.exception("webhooks: the store failed; it goes on")
                     wait = _PAUSE
                 if wait:
-                    await self._either(rings, timeout=wait)
+                    await self._either(rings, timeout=max(_SHORTEST, wait))
         finally:
             await ended(*self._sending.values())
 
+    async def _anyone(self, rings: int) -> bool:
+        """Whether there are webhooks; asked when one changed, and each second."""
+        known, now = self._known, self._clock()
+        if known is None or known[0] != rings or abs(now - known[1]) >= _KEPT:
+            known = self._known = rings, now, await self._webhooks.exist()
+        return known[2]
+
     async def _start(self) -> int:
         room, busy = _AT_ONCE - len(self._sending), frozenset(self._sending)
-        if room <= 0 or await self._until_next() > 0:
+        if room <= 0:
             return 0
         now = self._clock()
         taken = await self._webhooks.claim(now=now, until=now + self._held, limit=room, busy=busy)

@@ -38,6 +38,9 @@ class Webhooks(Protocol):
     async def add(self, webhook: Webhook, *, most: int) -> bool:
         """Adds a webhook, unless there are `most` already; says whether it did."""
 
+    async def exist(self) -> bool:
+        """Says whether there are any, or deliveries to one could be due."""
+
     async def list_all(self) -> list[WebhookSummary]:
         """Lists all, newest first."""
 

@@ -17,7 +17,7 @@ from services.scheduler.domain.check import (
 )
 from services.scheduler.domain.listing import CheckFilter
 from services.scheduler.domain.machine import Directive
-from services.scheduler.domain.queue import Pause, QueueLine, Standing
+from services.scheduler.domain.queue import Joining, Pause, QueueLine
 from services.scheduler.ports.bisections import Bisections
 from services.scheduler.ports.inputs import Environments
 from services.scheduler.ports.promotions import Promotions, Trials
@@ -215,8 +215,13 @@ class Queue(Protocol):
 class Policy(Protocol):
     """What the order of the queue follows from, and its pauses."""
 
-    async def standing(self, *, pool: str, requester: str) -> Standing:
-        """Says where a newcomer joins the queue."""
+    async def joining(
+        self, *, pool: str, requester: str, entities: Collection[str], digests: Collection[str]
+    ) -> Joining:
+        """Gives all that places checks of entities (keys) in the queue, read at once.
+
+        Killers are looked for among `digests` of inputs.
+        """
 
     async def run_times(self, entities: Collection[str], *, limit: int) -> dict[str, list[float]]:
         """Gives seconds from start to finish of the latest checks of entities, newest first.
@@ -252,9 +257,6 @@ class DeadLetters(Protocol):
 
     async def replayed(self, check_id: str, *, by: str) -> None:
         """Notes which check stands for a dead letter now; it is none any more."""
-
-    async def killers(self, digests: Collection[str]) -> dict[str, Check]:
-        """Gives, by inputs digest, the newest dead letter whose every attempt lost its runner."""
 
 
 class Outbox(Protocol):

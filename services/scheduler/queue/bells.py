@@ -58,7 +58,7 @@ class Bells:
 
     @contextlib.contextmanager
     def of_check(self, check: str) -> Iterator[Bell]:
-        """Gives a bell that rings when the check changes."""
+        """Gives a bell that rings when the check is finished."""
         bell = Bell()
         self._checks[check].add(bell)
         try:
@@ -74,9 +74,12 @@ class Bells:
         self.outbox.ring()
 
     def check_changed(self, check: str, *, announced: bool) -> None:
-        """Rings for one check and for all; for the outbox too, where the change is announced."""
+        """Rings for all checks; where the change is announced, for the outbox and this check too.
+
+        Announced is that a check is queued, which nobody follows yet, and that it is finished.
+        """
         self.changes.ring()
         if announced:
             self.outbox.ring()
-        for bell in tuple(self._checks.get(check, ())):
-            bell.ring()
+            for bell in tuple(self._checks.get(check, ())):
+                bell.ring()

@@ -223,7 +223,18 @@ class _NatsEvents:
             await self._events.put(event)
 
     async def _read_stream(self) -> None:
+        """Reads what the stream holds; one request where that is at most one event more."""
         jetstream = self._broker._stream()  # noqa: SLF001
+        try:
+            newest = await jetstream.get_last_msg(bus.EVENTS, self._subject)
+        except NotFoundError:
+            return
+        event = event_of(newest.data or b"")
+        if event.position <= self._last:
+            return
+        if event.position == (self._last[0], self._last[1] + 1):
+            await self._put(event)
+            return
         subscription = await jetstream.pull_subscribe(
             self._subject,
             stream=bus.EVENTS,

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _BACKSTOP = 1.0
 """Seconds after which a loop looks even if no bell rang: another process may have work for it."""
+_MESSAGES = 200
+"""Messages of the outbox that are published at a time."""
 _TIDY = 0.5
 """Seconds for which notes about what was published are gathered."""
 _RUNNERS_KEPT = 0.25
@@ -67,7 +69,12 @@ class Relay:
         Raises:
             UnavailableError: The broker does not answer; the rest stays for later.
         """
-        while messages := await self._store.outbox.pending(after=self._after, limit=200):
+        more = True
+        while more:
+            messages = await self._store.outbox.pending(after=self._after, limit=_MESSAGES)
+            more = len(messages) == _MESSAGES  # else the bell rings for what comes after
+            if not messages:
+                break
             # One after the other per check, as watchers want them; checks side by side.
             by_subject: dict[str, list[Message]] = {}
             for message in messages:

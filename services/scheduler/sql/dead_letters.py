@@ -24,6 +24,16 @@ _LOST = exists().where(_a.check_id == _c.id, _a.reason.is_not(None))
 _REPORTED = exists().where(_a.check_id == _c.id, _a.reported.is_(True))
 _KILLERS = CHECK.where(GIVEN_UP, _OPEN, _LOST, ~_REPORTED).order_by(_c.id)
 """Of all inputs: dead letters are few, and there is an index of them."""
+_NAMED_KILLERS = _KILLERS.where(_c.inputs_digest.in_(bindparam("inputs", expanding=True)))
+
+
+def killers(connection: Connection, digests: Collection[str]) -> dict[str, Check]:
+    """Gives, by inputs digest, the newest dead letter whose every attempt lost its runner."""
+    if not digests:
+        return {}
+    query = _NAMED_KILLERS if len(digests) <= _NAMED else _KILLERS
+    found = checks_of(connection, list(connection.execute(query, {"inputs": sorted(digests)})))
+    return {check.inputs_digest: check for check in found if check.inputs_digest in digests}
 
 
 class SqlDeadLetters:
@@ -47,13 +57,6 @@ class SqlDeadLetters:
         )
         row = {"check_id": check_id, "replayed_by": by}
         await self._database.write(lambda connection: connection.execute(new, row).close())
-
-    async def killers(self, digests: Collection[str]) -> dict[str, Check]:
-        query = _KILLERS
-        if len(digests) <= _NAMED:
-            query = query.where(_c.inputs_digest.in_(bindparam("inputs", expanding=True)))
-        found = await self._read(query, {"inputs": sorted(digests)})
-        return {check.inputs_digest: check for check in found if check.inputs_digest in digests}
 
     async def _read(self, query: Any, asked: dict[str, Any]) -> list[Check]:
         def read(connection: Connection) -> list[Check]:

@@ -6,9 +6,11 @@ from typing import Any
 from sqlalchemy import Connection, Float, String, bindparam, case, cast, delete, func, select
 
 from services.scheduler.domain.check import State, Verdict
-from services.scheduler.domain.queue import Pause, QueueLine, Standing
+from services.scheduler.domain.ordering import HISTORY
+from services.scheduler.domain.queue import Joining, Pause, QueueLine, Standing
 from services.scheduler.sql import schema
 from services.scheduler.sql.database import Database
+from services.scheduler.sql.dead_letters import killers
 from services.scheduler.sql.rows import from_micros, present, to_micros
 from services.scheduler.sql.schema import QUEUED, UNFINISHED
 
@@ -86,37 +88,21 @@ class SqlPolicy:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def standing(self, *, pool: str, requester: str) -> Standing:
-        def read(connection: Connection) -> Standing:
-            lowest, waiting = connection.execute(_LOWEST, {"pool": pool}).one()
-            if not waiting:
-                return Standing()
-            asked = {"pool": pool, "requester": requester}
-            flows, singles = connection.execute(_OWN, asked).one()
-            behind = (
-                connection.execute(_BEHIND, {**asked, "flows": flows}).scalar_one()
-                if singles
-                else None
+    async def joining(
+        self, *, pool: str, requester: str, entities: Collection[str], digests: Collection[str]
+    ) -> Joining:
+        return await self._database.read(
+            lambda connection: Joining(
+                standing=_standing(connection, pool=pool, requester=requester),
+                run_times=_run_times(connection, entities, limit=HISTORY),
+                killers=killers(connection, digests),
             )
-            return Standing(
-                virtual_time=float(lowest),
-                behind=float(behind or 0.0),
-                flows=int(flows),
-                singles=int(singles or 0),
-                waiting=int(waiting),
-            )
-
-        return await self._database.read(read)
+        )
 
     async def run_times(self, entities: Collection[str], *, limit: int) -> dict[str, list[float]]:
-        def read(connection: Connection) -> dict[str, list[float]]:
-            found: dict[str, list[float]] = {}
-            asked = {"wanted": sorted(entities), "newer": limit - 1}
-            for entity, seconds in connection.execute(_TIMES, asked):
-                found.setdefault(entity, []).append(float(seconds))
-            return found
-
-        return await self._database.read(read) if entities else {}
+        return await self._database.read(
+            lambda connection: _run_times(connection, entities, limit=limit)
+        )
 
     async def lines(self) -> list[QueueLine]:
         return await self._database.read(
@@ -155,6 +141,35 @@ class SqlPolicy:
                 for row in connection.execute(_PAUSES)
             ]
         )
+
+
+def _standing(connection: Connection, *, pool: str, requester: str) -> Standing:
+    lowest, waiting = connection.execute(_LOWEST, {"pool": pool}).one()
+    if not waiting:
+        return Standing()
+    asked = {"pool": pool, "requester": requester}
+    flows, singles = connection.execute(_OWN, asked).one()
+    behind = (
+        connection.execute(_BEHIND, {**asked, "flows": flows}).scalar_one() if singles else None
+    )
+    return Standing(
+        virtual_time=float(lowest),
+        behind=float(behind or 0.0),
+        flows=int(flows),
+        singles=int(singles or 0),
+        waiting=int(waiting),
+    )
+
+
+def _run_times(
+    connection: Connection, entities: Collection[str], *, limit: int
+) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    if entities:
+        asked = {"wanted": sorted(entities), "newer": limit - 1}
+        for entity, seconds in connection.execute(_TIMES, asked):
+            found.setdefault(entity, []).append(float(seconds))
+    return found
 
 
 def _remove(connection: Connection, *, pool: str, environment: str) -> bool:

@@ -30,6 +30,7 @@ _w = webhooks.c
 _d = webhook_deliveries.c
 _a = webhook_attempts.c
 
+_ANY = select(_w.id).limit(1)
 _COUNTS = select(_d.webhook, _d.state, func.count(), func.max(_d.end_time)).group_by(
     _d.webhook, _d.state
 )
@@ -71,6 +72,11 @@ class SqlWebhooks:
             return True
 
         return await self._database.write(write)
+
+    async def exist(self) -> bool:
+        return await self._database.read(
+            lambda connection: connection.execute(_ANY).first() is not None
+        )
 
     async def list_all(self) -> list[WebhookSummary]:
         return await self._database.read(_summaries)

@@ -83,12 +83,11 @@ async def test_what_kills_runners_is_quarantined(store: Store) -> None:
         a_check("AAAAA", inputs_digest=killer.inputs_digest),
         basis=Basis(closure="c", forced=True),
     )
-    other = a_check("BBBBB")
-    again, *rest = await placing.quarantined(
-        [a_check("AAAAA", inputs_digest=killer.inputs_digest), other]
-    )
+    doubtful = a_check("AAAAA", inputs_digest=killer.inputs_digest)
+    again, other = await placing.of_run([doubtful, a_check("BBBBB")], requester="me", priority=None)
     assert again.result is not None
     assert Verdict.INFRASTRUCTURE_ERROR is again.result.verdict
     assert f"checks/{killer.id}" in again.result.message
-    assert [other] == rest
-    assert [forced] == await placing.quarantined([forced])
+    assert not other.finished
+    assert (await placing.single(doubtful, requester="me", priority=None)).finished
+    assert not (await placing.single(forced, requester="me", priority=None)).finished
