@@ -4,6 +4,8 @@ import katex from "katex";
 
 const MOST_FORMULAS = 1000;
 const MOST_CHARACTERS = 4000;
+/** Deeper elements than some hundred fractions in each other make end a browser's tab. */
+const MOST_LEVELS = 250;
 const OPTIONS = {
   maxExpand: 200,
   maxSize: 20,
@@ -12,6 +14,16 @@ const OPTIONS = {
   throwOnError: true,
   trust: false,
 } as const;
+
+/** Whether elements stand in each other deeper than a browser lays out safely. */
+function tooDeep(made: Element): boolean {
+  let level: Element[] = [made];
+  for (let depth = 0; level.length; depth++) {
+    if (depth > MOST_LEVELS) return true;
+    level = level.flatMap((element) => [...element.children]);
+  }
+  return false;
+}
 
 /** Sets all formulas that are not set yet. What KaTeX does not understand stays as it is. */
 export function setAll(): void {
@@ -28,6 +40,6 @@ export function setAll(): void {
     } catch {
       continue;
     }
-    place.replaceChildren(made);
+    if (!tooDeep(made)) place.replaceChildren(made);
   }
 }

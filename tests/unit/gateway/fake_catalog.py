@@ -19,6 +19,7 @@ from tests.unit.gateway.fake_repository import (
     T,
     stamp,
 )
+from tests.unit.gateway.paging import begin_of
 
 FILES = [
     ("metadata.yml", 812),
@@ -251,7 +252,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
         chosen = [
             d for d in found if request.severity in {0, d.severity} and request.code in {"", d.code}
         ]
-        begin = int(request.page_token or 0)
+        begin = begin_of(request)
         end = begin + (request.page_size or 100)
         return catalog_pb2.ListDiagnosticsResponse(
             diagnostics=chosen[begin:end],

@@ -16,6 +16,7 @@ from ackrep.scheduler.v1 import (
 from services.errors import NotFoundError
 from tests.unit.gateway.fake_repository import ENVIRONMENT, S, V, stamp
 from tests.unit.gateway.fake_scheduler import FakeScheduler
+from tests.unit.gateway.paging import begin_of
 
 _FAILURES = {V.VERDICT_INACCURATE, V.VERDICT_SCRIPT_ERROR, V.VERDICT_TIMED_OUT}
 COMMITS = ("4be1c0de" * 5, "0badc0de" * 5)
@@ -151,7 +152,7 @@ class FakeHistory(
         self, request: Any, context: Any
     ) -> history_pb2.ListEntityHistoryResponse:
         found = self._checks(entity=request.entity)
-        begin = int(request.page_token or 0)
+        begin = begin_of(request)
         end = begin + (request.page_size or 50)
         points = []
         for check in found[begin:end]:

@@ -24,6 +24,7 @@ from tests.unit.gateway.fake_repository import (
 )
 from tests.unit.gateway.fake_runners import FakeRunners
 from tests.unit.gateway.fake_stories import Story
+from tests.unit.gateway.paging import begin_of
 
 
 class FakeScheduler(FakeRunners):
@@ -257,7 +258,7 @@ class FakeScheduler(FakeRunners):
                 found = [check for check in found if check.verdict == wanted]
             else:
                 raise InvalidArgumentError(f"unknown field {name!r} in the filter")
-        begin = int(request.page_token or 0)
+        begin = begin_of(request)
         end = begin + (request.page_size or 50)
         return scheduler_pb2.ListChecksResponse(
             checks=found[begin:end], next_page_token=str(end) if end < len(found) else ""

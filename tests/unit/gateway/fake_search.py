@@ -10,6 +10,7 @@ from ackrep.catalog.v1 import catalog_pb2, search_pb2, search_pb2_grpc
 from services.errors import InvalidArgumentError
 from tests.unit.gateway.fake_catalog import FakeCatalog
 from tests.unit.gateway.fake_repository import T
+from tests.unit.gateway.paging import begin_of
 
 _CONDITION = re.compile(r'(\w+) = (?:"((?:[^"\\]|\\.)*)"|(\S+))(?: AND |$)')
 
@@ -43,7 +44,7 @@ class FakeSearch(search_pb2_grpc.SearchServiceServicer):
                     answer.corrections.add(word=word, replacements=near)
         found = [e for e in found if all(word in _text(e).casefold() for word in words)]
         found.sort(key=lambda e: (not any(word in e.title.casefold() for word in words), e.key))
-        begin = int(request.page_token or 0)
+        begin = begin_of(request)
         size = min(request.page_size or 20, 200)
         for entity in found[begin : begin + size]:
             result = answer.results.add(entity=entity, score=1.0)
