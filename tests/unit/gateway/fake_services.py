@@ -123,7 +123,7 @@ async def fake_services(*, pace: float = 0.02) -> AsyncIterator[FakeServices]:
     catalog, scheduler, runner = FakeCatalog(), FakeScheduler(pace=pace), FakeRunner()
     access, notifications, proposals = FakeAccess(), FakeNotifications(), FakeProposals()
     queue, history = scheduler.queue, FakeHistory(scheduler)
-    environments = FakeEnvironments(scheduler)
+    environments = FakeEnvironments(scheduler)  # type: ignore[abstract]  # what runners say is not asked
     content, search, ontology = FakeContent(), FakeSearch(catalog), FakeOntology(catalog)
 
     def register(server: grpc.aio.Server) -> None:
