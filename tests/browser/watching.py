@@ -3,9 +3,14 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Dialog, Error, Page, Request, Response
+from playwright.sync_api import BrowserContext, Dialog, Error, Page, Response, Route
 
 _SENTINEL = """
+let ran;
+Object.defineProperty(window, "__xss", {
+  get: () => ran,
+  set: value => { ran = value; console.error("a script of a stranger ran"); },
+});
 document.addEventListener("securitypolicyviolation", event => {
   (window.__violations ??= []).push(
     `${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
@@ -57,7 +62,6 @@ class Watch:
         self.page: Page = context.new_page()
         context.on("page", lambda page: self._note(f"window {page.url}"))
         context.on("dialog", self._dismiss)
-        context.on("request", self._asked)
         context.on("response", self._answered)
         context.on("weberror", lambda error: self._note(f"error {error.error}"))
         context.on("console", self._said)
@@ -69,9 +73,10 @@ class Watch:
         self._note(f"dialog {dialog.message}")
         dialog.dismiss()
 
-    def _asked(self, request: Request) -> None:
-        if not request.url.startswith((self._address, "data:")):
-            self._note(f"request {request.url}")
+    def _refuse(self, route: Route) -> None:
+        # What a policy keeps back does not come this far.
+        self._note(f"request {route.request.url}")
+        route.abort()
 
     def _answered(self, response: Response) -> None:
         if response.status >= 500:
@@ -79,9 +84,12 @@ class Watch:
 
     def _said(self, message: Any) -> None:
         # A status, which is looked at; and what a stranger's file in a frame was kept from.
-        frame = f"in '{self._address}/artefacts/"
-        refused = message.text.startswith("Failed to load resource") or frame in message.text
-        if message.type == "error" and self._strict and not refused:
+        frame = f"{self._address}/artefacts/"
+        refused = message.text.startswith("Failed to load resource") or any(
+            frame in text for text in (message.text, message.location.get("url", ""))
+        )
+        ran = message.text == "a script of a stranger ran"
+        if ran or (message.type == "error" and self._strict and not refused):
             self._note(f"console {message.text}")
 
     def visit(self, path: str, *, strict: bool = True, status: int = 0) -> None:
@@ -108,9 +116,8 @@ class Watch:
         """Looks at what is shown now."""
         if urlsplit(self.page.url).netloc != urlsplit(self._address).netloc:
             self._note(f"is at {self.page.url}")
-        for frame in self.page.frames:
-            if frame.evaluate(_RAN):
-                self._note(f"ran in {frame.url}")
-        if strict:
+        if strict:  # what runs in a frame or a document of strangers says so on the console
+            if self.page.evaluate(_RAN):
+                self._note("ran")
             for fault in self.page.evaluate(_FAULTS):
                 self._note(fault)
