@@ -15,8 +15,9 @@ from tests.unit.gateway.hostile import CANARY, CORPUS, Hostile
 
 BATCHES: Final = tuple(CORPUS[start : start + 8] for start in range(0, len(CORPUS), 8))
 """The values by entity: a browser takes its time for every page."""
-BRANCH: Final = "<img/src=x/onerror=self.__xss=1>"
-"""A branch may be called so."""
+ODD: Final = "<img/src=x/onerror=self.__xss=1>"
+"""Git lets branches and files be called so."""
+BRANCH: Final = "hostile"
 FILES: Final = "FILES"
 """Key of the entity whose files are called after the values, and hold them."""
 CHECKED: Final = ("PRINT", "RAISE", "TELLS")
@@ -198,7 +199,7 @@ class HostileProject(Project):
                 **{f"all.{suffix}": together for suffix in suffixes},
                 **_SHAPES,
                 **{f"{name}.py": one.text for one in CORPUS if (name := file_name(one.text))},
-                **{f"{BRANCH.replace('/', ' ')}.{end}": "x" for end in ("png", "pdf", "svg")},
+                **{f"{ODD.replace('/', ' ')}.{end}": "x" for end in ("png", "pdf", "svg")},
             },
         )
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from tests.browser.conftest import browser  # noqa: F401  # a fixture
 from tests.browser.watching import Watch
 from tests.command_projects import up
-from tests.hostile_repository import BATCHES, BRANCH, CHECKED, FILES, HostileProject, key_of
+from tests.hostile_repository import BATCHES, BRANCH, CHECKED, FILES, ODD, HostileProject, key_of
 from tests.unit.gateway.hostile import CORPUS, plain
 from tests.unit.gateway.test_hostile_pages import offences
 
@@ -119,13 +119,17 @@ def test_what_is_no_page(watch: Watch, site: str) -> None:
 
 def test_proposal(watch: Watch, site: str, project: HostileProject) -> None:
     """A branch, a title, a description, and the lines that it changes."""
+    headers = {"origin": site}
     form = {
         "url": str(project.root),
         "branch": BRANCH,
         "title": CORPUS[1].text,
         "description": "\n\n".join(plain(one.text) for one in CORPUS)[:3000],
     }
-    answer = httpx.post(f"{site}/merge-requests", data=form, headers={"origin": site}, timeout=60)
+    odd = httpx.post(f"{site}/merge-requests", data={**form, "branch": ODD}, headers=headers)
+    assert 400 == odd.status_code
+    assert [] == offences(odd.text)
+    answer = httpx.post(f"{site}/merge-requests", data=form, headers=headers, timeout=60)
     assert 303 == answer.status_code, answer.text
     watch.visit("/merge-requests", status=200)
     watch.visit(answer.headers["location"], status=200)
