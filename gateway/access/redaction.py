@@ -1,17 +1,19 @@
-"""What the API says of failures, by who asks: the table of error propagation.
+"""What is said of failures, by who asks: the table of error propagation.
 
 Tracebacks, logs and what errors say are for those who may see errors; verdicts, numbers and files
-are for everybody. Messages are changed in place: they were received for one answer.
+are for everybody. This is the one list of what that is; pages ask it too (`pages.discretion`).
 """
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from ackrep.scheduler.v1 import check_pb2, comparison_pb2, history_pb2, notification_pb2
+
+M = TypeVar("M", bound=Message)
 
 _FOR_ALL = frozenset({check_pb2.VERDICT_SUCCESS, check_pb2.VERDICT_INACCURATE})
 
@@ -20,7 +22,10 @@ _OUTPUT = frozenset({"log", "gap"})
 
 
 def redact(message: Message) -> None:
-    """Takes out of a message, and all that it holds, what is for those who may see errors."""
+    """Takes out of a message, and all that it holds, what is for those who may see errors.
+
+    It is changed in place: the API's messages are received for one answer.
+    """
     if not _tells(message.DESCRIPTOR):
         return
     rule = _RULES.get(message.DESCRIPTOR.full_name)
@@ -32,6 +37,14 @@ def redact(message: Message) -> None:
             continue
         for held in _held(kind, value, repeated=field.is_repeated):
             redact(held)
+
+
+def without_errors(message: M) -> M:
+    """Gives a message as those may see it who may not see errors; the message stays as it is."""
+    shown = type(message)()
+    shown.CopyFrom(message)
+    redact(shown)
+    return shown
 
 
 class Discreet:

@@ -60,7 +60,7 @@ async def comparison(request: Request) -> Response:
             ),
         )
         known = await entities_named(upstream, (change.entity for change in found.changes))
-    shown = discretion.comparison(viewer_of(request), found)
+    shown = discretion.shown(viewer_of(request), found)
     # A run beside itself is one column.
     columns = [beside.columns[0], beside.columns[-1]]
     return page(

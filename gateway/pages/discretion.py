@@ -1,12 +1,13 @@
 """What pages say of failures, by who looks: the table of error propagation.
 
-What a script error says stays with those who may see errors; that numbers are not the expected
-ones, everybody may read.
+What a script error says stays with those who may see errors (`access.redaction` lists it); that
+numbers are not the expected ones, everybody may read.
 """
 
 from collections.abc import Iterable
 
-from ackrep.scheduler.v1 import check_pb2, comparison_pb2, history_pb2
+from ackrep.scheduler.v1 import check_pb2, history_pb2
+from gateway.access.redaction import M, without_errors
 from gateway.access.viewers import Viewer
 from gateway.pages import words
 
@@ -23,14 +24,17 @@ def title(viewer: Viewer, verdict: int, text: str) -> str:
     return text if open_to(viewer, verdict) and text else words.verdict_word(verdict).label
 
 
+def shown(viewer: Viewer, found: M) -> M:
+    """Gives a check, a comparison or whatever else as somebody may see it."""
+    return found if viewer.sees_errors else without_errors(found)
+
+
 def group(viewer: Viewer, found: history_pb2.FailureGroup) -> history_pb2.FailureGroup:
-    """Gives a failure group as somebody may see it."""
-    shown = history_pb2.FailureGroup()
-    shown.CopyFrom(found)
-    shown.title = title(viewer, found.verdict, found.title)
-    if not viewer.sees_errors:
-        shown.excerpt = ""
-    return shown
+    """Gives a failure group as somebody may see it; it always has a title."""
+    told = history_pb2.FailureGroup()
+    told.CopyFrom(shown(viewer, found))
+    told.title = title(viewer, found.verdict, found.title)
+    return told
 
 
 def groups(
@@ -38,36 +42,3 @@ def groups(
 ) -> list[history_pb2.FailureGroup]:
     """Gives failure groups as somebody may see them."""
     return [group(viewer, one) for one in found]
-
-
-def check(viewer: Viewer, found: check_pb2.Check) -> check_pb2.Check:
-    """Gives a check as somebody may see it."""
-    if open_to(viewer, found.verdict):
-        return found
-    shown = check_pb2.Check()
-    shown.CopyFrom(found)
-    if found.HasField("result"):
-        shown.result.message = shown.result.traceback = shown.result.log = ""
-    for attempt in shown.failed_attempts:
-        attempt.reason = ""
-    return shown
-
-
-def comparison(viewer: Viewer, found: comparison_pb2.RunComparison) -> comparison_pb2.RunComparison:
-    """Gives a comparison of runs as somebody may see it."""
-    shown = comparison_pb2.RunComparison()
-    shown.CopyFrom(found)
-    for change in shown.changes:
-        if not open_to(viewer, change.other_verdict):
-            change.message = ""
-    return shown
-
-
-def point(viewer: Viewer, found: history_pb2.HistoryPoint) -> history_pb2.HistoryPoint:
-    """Gives a point of a history as somebody may see it."""
-    if open_to(viewer, found.sighting.verdict):
-        return found
-    shown = history_pb2.HistoryPoint()
-    shown.CopyFrom(found)
-    shown.title = ""
-    return shown

@@ -164,7 +164,7 @@ async def history(request: Request) -> Response:
         _scores(upstream, name) if not token else _none(),
         _named(upstream, name),
     )
-    points = [discretion.point(viewer, point) for point in found.points]
+    points = [discretion.shown(viewer, point) for point in found.points]
     newest = found.story.newest
     title = discretion.title(viewer, newest.verdict, found.story.title)
     shown = history_pb2.EntityHistory()

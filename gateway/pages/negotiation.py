@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ackrep.scheduler.v1 import check_pb2
+from gateway.access.redaction import without_errors
 
 
 def wants_json(request: Request) -> bool:
@@ -62,8 +62,8 @@ def json_response(data: Mapping[str, Any], *, status: int = 200, sees_errors: bo
 def _plain(value: Any, *, hides: bool) -> Any:
     """What JSON can say of a value: messages by protobuf's mapping, records by their fields."""
     if isinstance(value, Message):
-        if hides and isinstance(value, check_pb2.Check):
-            value = _without_output(value)
+        if hides:
+            value = without_errors(value)
         return json_format.MessageToDict(value, always_print_fields_with_no_presence=True)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
@@ -80,18 +80,3 @@ def _plain(value: Any, *, hides: bool) -> Any:
     if isinstance(value, Sequence | AbstractSet):
         return [_plain(item, hides=hides) for item in value]
     raise TypeError(f"a page's data holds {type(value).__name__}, which is no JSON")
-
-
-def _without_output(check: check_pb2.Check) -> check_pb2.Check:
-    """Leaves out what the page of such a check does not show either (setting `debug`)."""
-    if check.verdict in {check_pb2.VERDICT_SUCCESS, check_pb2.VERDICT_INACCURATE}:
-        return check
-    shown = check_pb2.Check()
-    shown.CopyFrom(check)
-    for field in ("message", "traceback", "log", "remarks"):
-        shown.result.ClearField(field)
-    for attempt in shown.failed_attempts:
-        attempt.ClearField("reason")
-    if not check.HasField("result"):
-        shown.ClearField("result")
-    return shown

@@ -153,7 +153,7 @@ async def _comparison(
     found = await upstream.comparisons.CompareRuns(
         comparison_pb2.CompareRunsRequest(base=_STANDING, other=run.name), timeout=_PATIENCE
     )
-    return discretion.comparison(viewer_of(request), found)
+    return discretion.shown(viewer_of(request), found)
 
 
 async def refresh(request: Request) -> Response:

@@ -102,7 +102,7 @@ async def run(request: Request) -> Response:
             _runs(upstream, size=_OTHERS),
         )
         known = await entities_named(upstream, (check.entity for check in listed.checks))
-    checks = [discretion.check(viewer, check) for check in listed.checks]
+    checks = [discretion.shown(viewer, check) for check in listed.checks]
     checks.sort(key=lambda check: _rank(check, known))
     complete = not verdict and len(checks) == found.check_count
     counts = Counter(map(words.check_word, checks)) if complete else _counts(found)

@@ -28,7 +28,7 @@ async def trial(request: Request) -> Response:
             )
     except InvalidArgumentError as error:  # no trial can have such a name
         raise NotFoundError(f"there is no {name[:100]}") from error
-    found.comparison.CopyFrom(discretion.comparison(viewer_of(request), found.comparison))
+    found.comparison.CopyFrom(discretion.shown(viewer_of(request), found.comparison))
     with remote_errors():
         known = await entities_named(
             upstream, (change.entity for change in found.comparison.changes)

@@ -70,6 +70,23 @@ async def test_script_errors(
     assert "VERDICT_SCRIPT_ERROR" in watched
 
 
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+async def test_no_page_tells_by_the_way(
+    make_gateway: Callable[..., Gateway], services: FakeServices, accept: str
+) -> None:
+    """With `debug` off, no page at all holds what a script error says, in either form."""
+    await addresses(services)
+    for debug in (True, False):
+        client = make_gateway(debug=debug).client
+        found = set()
+        for address in page_addresses.PAGES.values():
+            path = page_addresses.filled(address, services)
+            answer = await client.get(path, headers={"accept": accept})
+            if SAID in answer.text:
+                found.add(address)
+        assert debug == bool(found), found
+
+
 @pytest.mark.parametrize("debug", [True, False])
 async def test_what_is_well_is_shown(
     make_gateway: Callable[..., Gateway], services: FakeServices, debug: bool
