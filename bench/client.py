@@ -78,6 +78,15 @@ class Client:
             raise SystemExit(f"{key}: {Verdict.Name(check.verdict)}: {check.result.message}")
         return Timed(check=check, total=total, seen=seen)
 
+    async def reused(self, key: str) -> None:
+        """Asks for a check of which an equal one is known.
+
+        Raises SystemExit if it had to run.
+        """
+        check = await self._scheduler.CreateCheck(CreateCheckRequest(entity=f"entities/{key}"))
+        if not check.reused_from:
+            raise SystemExit(f"{key} ran, although nothing has changed")
+
     async def run(self, keys: list[str]) -> float:
         """Checks many entities as one run; returns the seconds until all are finished."""
         begin = time.perf_counter()
