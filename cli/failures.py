@@ -67,7 +67,8 @@ async def examine(client: Client, check: check_pb2.Check) -> Failure:
         if check.verdict != check_pb2.VERDICT_SCRIPT_ERROR:
             return Failure()
         closure = await client.closure(key)
-        packages = await _packages(client)
+        about = causes.is_about_modules(check.result.message)
+        packages = await _packages(client) if about else {}
     except Error:
         return Failure()
     own = {folder.path: documents.last(folder.entity) for folder in closure.folders}

@@ -42,6 +42,11 @@ _NOT_WRITTEN: Final = re.compile(r"NotImplementedError\b")
 _BUILTINS: Final = {"float", "int", "bool", "complex", "object", "str"}
 
 
+def is_about_modules(message: str) -> bool:
+    """Whether it matters for the cause which modules the data repository has."""
+    return any(one.match(message) for one in (_MISSING, _NO_ATTRIBUTE, _NO_NAME))
+
+
 def likely(message: str, surroundings: Surroundings) -> Cause | None:
     """The cause that the last line of a traceback names, or None.
 

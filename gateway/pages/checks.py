@@ -16,7 +16,7 @@ from gateway.access.viewers import viewer_of
 from gateway.context import context_of
 from gateway.failures import HttpError
 from gateway.forms import read_form
-from gateway.pages import latest, plots, tracebacks, words
+from gateway.pages import causes, latest, plots, tracebacks, words
 from gateway.pages.members import entities_named
 from gateway.pages.rendering import page, see_other
 from gateway.pages.transcript import Transcript, transcribe
@@ -49,10 +49,12 @@ async def check(request: Request) -> Response:
     if hidden:
         transcript = transcript.without_output()
     done = words.finished(found)
+    cause = None if hidden else await causes.cause_of(context.upstream, found, entity)
     return page(
         request,
         "check.html",
         data={
+            "likely_cause": cause,
             "check": found,
             "entity": entity,
             "explanation": explanation,
@@ -60,6 +62,7 @@ async def check(request: Request) -> Response:
         },
         check=found,
         entity=entity,
+        cause=cause,
         hidden=hidden,
         debug=shows_errors,
         transcript=transcript,
