@@ -91,14 +91,13 @@ async def examine(client: Client, check: check_pb2.Check) -> Failure:
 
 async def _packages(client: Client) -> dict[str, str]:
     """Modules of all method packages, and the keys of these."""
-    found: dict[str, str] = {}
-    for listed in await client.entities("type = method_package"):
-        entity = listed if listed.files else await client.entity(listed.key)
-        for file in entity.files:
-            top, _, rest = file.path.partition("/")
-            if top in {"src", "_build"} and rest:
-                found.setdefault(rest.partition("/")[0].removesuffix(".py"), entity.key)
-    return found
+    listed = await client.entities("type = method_package")
+    packages = [await client.entity(one.key) for one in listed]  # lists leave files out
+    return {
+        module: package.key
+        for package in packages
+        for module in causes.modules_of(file.path for file in package.files)
+    }
 
 
 async def _drift(client: Client, check: check_pb2.Check) -> list[str]:

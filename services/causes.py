@@ -4,7 +4,7 @@ Only causes that one line names beyond doubt are told; for everything else the t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +40,14 @@ _NO_FILE: Final = re.compile(
 )
 _NOT_WRITTEN: Final = re.compile(r"NotImplementedError\b")
 _BUILTINS: Final = {"float", "int", "bool", "complex", "object", "str"}
+
+
+def modules_of(paths: Iterable[str]) -> set[str]:
+    """The modules that a method package with these files has: what lies in `src/` or `_build/`."""
+    parts = (path.split("/") for path in paths)
+    return {
+        rest[0].removesuffix(".py") for top, *rest in parts if top in {"src", "_build"} and rest
+    }
 
 
 def is_about_modules(message: str) -> bool:

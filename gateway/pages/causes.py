@@ -12,8 +12,6 @@ from services import causes
 
 _MOST = 100
 """Method packages that are looked through."""
-_PLACES = {"src", "_build"}
-"""Folders of a method package that hold its modules."""
 
 
 async def cause_of(
@@ -56,10 +54,8 @@ async def _packages(upstream: Upstream, revision: str) -> dict[str, str]:
         )
     except grpc.aio.AioRpcError:
         return {}
-    found: dict[str, str] = {}
-    for package in packages:
-        for file in package.files:
-            top, _, rest = file.path.partition("/")
-            if top in _PLACES and rest:
-                found.setdefault(rest.partition("/")[0].removesuffix(".py"), package.key)
-    return found
+    return {
+        module: package.key
+        for package in packages
+        for module in causes.modules_of(file.path for file in package.files)
+    }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.causes import Surroundings, likely
+from services.causes import Surroundings, likely, modules_of
 
 AROUND = Surroundings(
     key="CPLQ1",
@@ -73,3 +73,9 @@ def test_named(message: str, explanation: str, remedy: str) -> None:
 def test_not_guessed(message: str) -> None:
     """Where one line does not say it, nothing is said."""
     assert likely(message, AROUND) is None
+
+
+def test_modules_of_a_method_package() -> None:
+    """What its folders `src` and `_build` hold; everything else is no module."""
+    paths = ["src/lqr.py", "src/tools/__init__.py", "_build/fast.so", "metadata.yml", "docs/x.py"]
+    assert {"lqr", "tools", "fast.so"} == modules_of(paths)
