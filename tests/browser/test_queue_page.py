@@ -21,7 +21,7 @@ def test_the_page_follows_the_queue(page: Page, site: Site) -> None:
     page.goto("/queue")
     page.evaluate("window.same = true")
     expect(page).to_have_title(re.compile("^60 waiting · Queue"))
-    expect(page.locator("nav [aria-current]")).to_have_text("Queue")
+    expect(page.locator("nav [aria-current]")).to_have_text("Queue and runners")
 
     site.services.queue.queue.waiting_count = 61
     site.services.queue.give_up("UXMFA", "the engine is gone")

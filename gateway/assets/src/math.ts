@@ -40,6 +40,10 @@ export function setAll(): void {
     } catch {
       continue;
     }
-    if (!tooDeep(made)) place.replaceChildren(made);
+    if (tooDeep(made)) continue;
+    place.replaceChildren(made);
+    // What has to be scrolled can be scrolled by keys.
+    const display = made.querySelector<HTMLElement>(".katex-display");
+    if (display && display.scrollWidth > display.clientWidth) display.tabIndex = 0;
   }
 }
