@@ -26,7 +26,7 @@ def test_the_page_follows_the_queue(page: Page, site: Site) -> None:
     site.services.queue.queue.waiting_count = 61
     site.services.queue.give_up("UXMFA", "the engine is gone")
     site.services.queue.runners[0].free_slots = 2
-    expect(page.get_by_text("61", exact=True)).to_be_visible()
+    expect(page.get_by_text("61", exact=True)).to_be_visible(timeout=15_000)  # it looks every 4 s
     expect(page.get_by_text("the engine is gone")).to_be_visible()
     expect(page.locator(".runner").first).to_contain_text("ready")
     assert page.evaluate("window.same")
