@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from markupsafe import Markup
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -110,4 +111,12 @@ def _style(kind: tuple[str, ...]) -> str:
     return _STYLES.get(kind[0], "") if kind else ""
 
 
-ROUTES = [Route("/e/{key}/files/{path:path}", source)]
+class _FilePath(PathConvertor):
+    """Path of a file, whose name may have line breaks in it."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("file", _FilePath())
+
+ROUTES = [Route("/e/{key}/files/{path:file}", source)]

@@ -17,7 +17,7 @@ PAGES: Mapping[str, str] = {
     "/": "/",
     "/entities": "/entities?q=pendulum",
     "/e/{key}": "/e/UXMFA",
-    "/e/{key}/files/{path:path}": "/e/UXMFA/files/simulation.py",
+    "/e/{key}/files/{path:file}": "/e/UXMFA/files/simulation.py",
     "/ontology": "/ontology",
     "/ontology/{concept}": "/ontology/State_Space_System",
     "/search-sparql": "/search-sparql?query=SELECT%20subClassOf",
