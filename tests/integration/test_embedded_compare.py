@@ -48,9 +48,13 @@ def test_two_runs_are_compared(project: Project) -> None:
         (one["key"], one["kind"]) for one in comparison["changes"][:3]
     ]
     assert {"broken": 1, "repaired": 1, "numbers": 1, "unchanged": 1} == comparison["counts"]
-    assert {"name": "final_state_errors", "absolute": 1.0, "relative": 0.5} == (
-        comparison["changes"][2]["numbers"][0]
-    )
+    assert {
+        "name": "final_state_errors",
+        "absolute": 1.0,
+        "relative": 0.5,
+        "base": -1.0,
+        "other": -2.0,
+    } == (comparison["changes"][2]["numbers"][0])
 
     listed = project.run("runs", "--json").stdout.splitlines()
     part, later, earlier = (json.loads(line)["id"] for line in listed)
