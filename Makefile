@@ -87,6 +87,7 @@ breaking: stubs-current # Against the last release; before the first one, agains
 bench: $(DEVELOPMENT) ## Measure, each number beside its alternative
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.sse
+	@$(BIN)/python -m bench.processor
 	@$(BIN)/python -m bench.reuse
 	@$(BIN)/python -m bench.results
 	@$(BIN)/python -m bench.catalog

@@ -28,7 +28,7 @@ _SERVICES = ("services.scheduler", "services.runner", "services.catalog", "gatew
 async def measure(system: System, *, checks: int) -> list[Row]:
     """Milliseconds per check of each service."""
     keys = [repository.noop_key(number) for number in range(checks)]
-    processes = {name: process_of(name, parent=os.getpid()) for name in _SERVICES}
+    processes = {name: process_of(name, parent=system.pid) for name in _SERVICES}
     rows = []
 
     async def cost(what: str, work: Callable[[], Awaitable[object]]) -> None:
