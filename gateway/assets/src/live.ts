@@ -49,8 +49,11 @@ export function takeOver(html: string, only?: string): Document {
   const focused = document.activeElement?.id;
   const moving = document.querySelector("main[data-moves]");
   const moved = fresh.querySelector("main");
-  if (moving && moved && !only) liken(moving, moved);
-  for (const region of fresh.querySelectorAll<HTMLElement>("[data-region]")) {
+  const whole = Boolean(moving && moved && !only);
+  if (moving && moved && whole) liken(moving, moved);
+  // What was taken over whole has given its nodes away: its regions are no longer what was drawn.
+  const regions = whole ? [] : fresh.querySelectorAll<HTMLElement>("[data-region]");
+  for (const region of regions) {
     if (only && region.id !== only) continue;
     const here = element(region.id);
     if (here && here.outerHTML !== region.outerHTML) here.replaceWith(region);
