@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([mhdw])")
+_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([mhdwy])")
 
 
 class Span(click.ParamType):  # type: ignore[type-arg]  # generic in some versions only
@@ -20,7 +20,7 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # generic in some versio
     ) -> timedelta:
         found = _SPAN.fullmatch(str(value).strip().lower())
         if found is None:
-            self.fail(f"{value!r} is no duration: write e.g. 90m, 12h, 7d or 2w", param, ctx)
+            self.fail(f"{value!r} is no duration: write e.g. 90m, 12h, 7d, 2w or 1y", param, ctx)
         try:
             return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
         except OverflowError:

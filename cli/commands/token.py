@@ -1,6 +1,5 @@
 """`ackrep token` and `ackrep audit`: who may do what over HTTP, and who did."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,27 +16,12 @@ from cli import documents, tables
 from cli.client import Client
 from cli.context import Context, pass_context
 from cli.options import server_options, shared_options
+from cli.spans import Span
 from cli.times import ago
 
 _SCOPES = ("read", "check", "maintain", "admin")
-_SPAN = re.compile(r"(\d{1,5})([hdwy])")
-_UNITS = {"h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _FAILED = 400
 _FORBIDDEN = (401, 403, 429)
-
-
-class _Span(click.ParamType):  # type: ignore[type-arg]  # generic in some versions only
-    """A duration as people write it, e.g. `90d`."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        found = _SPAN.fullmatch(str(value).strip().lower())
-        if found is None:
-            self.fail(f"{value!r} is no duration: write e.g. 12h, 90d, 2w or 1y", param, ctx)
-        return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
 @click.group(invoke_without_command=True)
@@ -63,7 +47,7 @@ def token(context: Context, click_context: click.Context) -> None:
     show_default=True,
     help="The most that it allows; each holds those before it.",
 )
-@click.option("--lasts", type=_Span(), help="When it ends by itself, e.g. 90d; else never.")
+@click.option("--lasts", type=Span(), help="When it ends by itself, e.g. 90d; else never.")
 @server_options
 @shared_options
 @pass_context
@@ -119,7 +103,7 @@ def revoke(context: Context, *, name: str) -> None:
 @click.option("--who", default="", help="Only of this token's name.")
 @click.option("--what", default="", help="Only actions that hold this text, e.g. CreateCheck.")
 @click.option("--to", "resource", default="", help="Only resources that hold this text.")
-@click.option("--since", type=_Span(), help="Only of so long, e.g. 12h.")
+@click.option("--since", type=Span(), help="Only of so long, e.g. 12h.")
 @click.option("--failed", is_flag=True, help="Only what failed or was refused.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @server_options
